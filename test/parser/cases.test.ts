@@ -1,0 +1,79 @@
+import { describe, expect, test } from 'vitest'
+import { HeadError, headErrorCodes, parseHead } from '../../src/parser/index.ts'
+import { type Case, read } from './cases/case.ts'
+import { LIMITS } from './cases/limits.ts'
+import { REQUESTS } from './cases/requests.ts'
+import { RESPONSES } from './cases/responses.ts'
+import { FRAMING, HOSTS } from './cases/rules.ts'
+import { TARGETS } from './cases/targets.ts'
+import { byteByByte, cutAt, feed, type Outcome, refusal } from './feed.ts'
+
+const SUITES = {
+  requests: REQUESTS,
+  responses: RESPONSES,
+  framing: FRAMING,
+  hosts: HOSTS,
+  targets: TARGETS,
+  limits: LIMITS,
+}
+
+function refusedWith(code: keyof typeof headErrorCodes, offset: number, state: string): Outcome {
+  const [status, meaning] = headErrorCodes[code]
+  const message = `${code}: ${meaning} (byte ${offset}, in ${state})`
+  return { verdict: 'invalid', code, status, offset, state, message }
+}
+
+function outcomeOf(one: Case): Outcome {
+  const { bytes, mark } = read(one)
+  if ('code' in one.expected) return refusedWith(one.expected.code, mark, one.expected.state)
+  const text = bytes.toString('latin1')
+  const begin = text.startsWith('\r\n') ? 2 : 0
+  return { verdict: 'head', ...one.expected, bytes: text.slice(begin, mark), rest: text.slice(mark) }
+}
+
+function parsed(bytes: Buffer, { kind, limits }: Case): Outcome {
+  try {
+    const head = parseHead(bytes, kind, limits)
+    const text = head.bytes().toString('latin1')
+    return { verdict: 'head', first: head.first, fields: [...head], bytes: text, rest: '' }
+  } catch (error) {
+    expect(error).toBeInstanceOf(HeadError)
+    return refusal(error as HeadError)
+  }
+}
+
+/** Every offset; of a long input, those near its ends and some between. */
+function cuts(length: number): number[] {
+  const all = Array.from({ length: length + 1 }, (_, at) => at)
+  return all.filter((at) => length < 2_000 || at < 100 || at > length - 100 || at % 97 === 0)
+}
+
+describe.for(Object.entries(SUITES))('%s', ([, cases]) => {
+  test.for(cases.map((one) => [JSON.stringify(one.name), one] as const))('%s', ([, one]) => {
+    const { bytes, mark } = read(one)
+    const expected = outcomeOf(one)
+    expect(feed(one.kind, [bytes], one.limits), 'whole').toEqual(expected)
+    expect(feed(one.kind, byteByByte(bytes), one.limits), 'byte by byte').toEqual(expected)
+    for (const at of cuts(bytes.length)) {
+      const outcome = feed(one.kind, cutAt(bytes, [at]), one.limits)
+      // toEqual is slow, and this runs a hundred thousand times.
+      if (JSON.stringify(outcome) !== JSON.stringify(expected)) expect(outcome, `cut at ${at}`).toEqual(expected)
+    }
+    const hasRest = expected.verdict === 'head' && expected.rest !== ''
+    expect(parsed(bytes, one), 'parseHead').toEqual(hasRest ? refusedWith('TRAILING_BYTES', mark, 'Done') : expected)
+  })
+})
+
+test('no two cases have the same name and input', () => {
+  const all = Object.values(SUITES).flat()
+  expect(new Set(all.map(({ kind, input, limits }) => JSON.stringify([kind, input, limits]))).size).toBe(all.length)
+})
+
+test('every code has a case', () => {
+  const cases = Object.values(SUITES).flat()
+  const codes = new Set<string>(cases.flatMap(({ expected }) => ('code' in expected ? [expected.code] : [])))
+  // Which only parseHead knows: above, for each head that is taken and has a rest.
+  if (cases.some((one) => 'first' in one.expected && read(one).mark < read(one).bytes.length))
+    codes.add('TRAILING_BYTES')
+  expect([...codes].sort()).toEqual(Object.keys(headErrorCodes).sort())
+})

@@ -1,0 +1,86 @@
+import type { HeadErrorCode } from '../../../src/parser/index.ts'
+import { type Case, request, rule, taken, withFields } from './case.ts'
+
+const absolute = (target: string, host: string, code?: HeadErrorCode) =>
+  withFields(`${target} with Host: ${host}`, [`Host: ${host}`], code && rule(code), `GET ${target} HTTP/1.1`)
+const connect = (target: string, host: string, code?: HeadErrorCode) =>
+  withFields(
+    `CONNECT ${target} with Host: ${host}`,
+    [`Host: ${host}`],
+    code && rule(code),
+    `CONNECT ${target} HTTP/1.1`,
+  )
+
+/** The four forms of a target: RFC 9112 3.2. */
+export const TARGETS: Case[] = [
+  absolute('http://a', 'a'),
+  absolute('http://a/', 'a'),
+  absolute('http://a/b?c', 'a'),
+  absolute('http://a?b', 'a'),
+  absolute('HTTP://EXAMPLE.com/', 'example.COM'),
+  absolute('http://a:80/', 'a'),
+  absolute('http://a:/', 'a'),
+  absolute('http://a/', 'a:80'),
+  absolute('http://a/', 'a:'),
+  absolute('http://a:8080/', 'a:8080'),
+  absolute('http://a:08080/', 'a:8080'),
+  absolute('https://a/', 'a:443'),
+  absolute('ws://a/', 'a:80'),
+  absolute('wss://a/', 'a:443'),
+  absolute('coap+tcp://a/', 'a'),
+  absolute('http://[::1]:8080/', '[::1]:8080'),
+  absolute('http://a/@b:c', 'a'),
+  absolute('http://a/', '▸b', 'HOST_MISMATCH'),
+  absolute('http://a/', '▸a:81', 'HOST_MISMATCH'),
+  absolute('http://a:81/', '▸a', 'HOST_MISMATCH'),
+  absolute('https://a/', '▸a:80', 'HOST_MISMATCH'),
+  absolute('coap://a/', '▸a:80', 'HOST_MISMATCH'),
+  absolute('http://a/', '▸', 'HOST_MISMATCH'),
+  absolute('http://a/', '▸a/', 'BAD_HOST'),
+  absolute('▸http://user@a/', 'a', 'BAD_TARGET'),
+  absolute('▸http://a\\@b/', 'a', 'BAD_TARGET'),
+  absolute('▸http:///a', '', 'BAD_TARGET'),
+  absolute('▸http://', '', 'BAD_TARGET'),
+  absolute('▸http://:80/', '', 'BAD_TARGET'),
+  absolute('▸http://a:x/', 'a', 'BAD_TARGET'),
+  absolute('▸http://a:65536/', 'a', 'BAD_TARGET'),
+  absolute('▸http://[::1/', '[::1]', 'BAD_TARGET'),
+  absolute('▸http:/a', 'a', 'BAD_TARGET'),
+  absolute('▸http:a', 'a', 'BAD_TARGET'),
+  absolute('▸://a/', 'a', 'BAD_TARGET'),
+  absolute('▸1http://a/', 'a', 'BAD_TARGET'),
+  absolute('▸ht_tp://a/', 'a', 'BAD_TARGET'),
+  absolute('▸a/b', 'a', 'BAD_TARGET'),
+  absolute('▸a', 'a', 'BAD_TARGET'),
+  absolute('▸?a', 'a', 'BAD_TARGET'),
+  absolute('▸a:80', 'a', 'BAD_TARGET'),
+  absolute('▸*', 'a', 'BAD_TARGET'),
+  request(
+    'absolute-form in HTTP/1.0 without a Host',
+    'GET http://a/ HTTP/1.0\r\n\r\n',
+    taken('GET http://a/ HTTP/1.0'),
+  ),
+  request(
+    'an absolute-form that has its colon in the fields',
+    'GET ▸a HTTP/1.1\r\nHost://a\r\n\r\n',
+    rule('BAD_TARGET'),
+  ),
+
+  request('OPTIONS *', 'OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n', taken('OPTIONS * HTTP/1.1', ['Host', 'a'])),
+  request('OPTIONS **', 'OPTIONS ▸** HTTP/1.1\r\nHost: a\r\n\r\n', rule('BAD_TARGET')),
+  request('options * in lower case', 'options ▸* HTTP/1.1\r\nHost: a\r\n\r\n', rule('BAD_TARGET')),
+
+  connect('a:443', 'a:443'),
+  connect('a:443', 'a'),
+  connect('A:443', 'a:0443'),
+  connect('[::1]:443', '[::1]:443'),
+  connect('a:443', 'proxy.example:8080'),
+  connect('a:443', '▸a b', 'BAD_HOST'),
+  connect('▸a', 'a', 'BAD_TARGET'),
+  connect('▸a:', 'a', 'BAD_TARGET'),
+  connect('▸:443', 'a', 'BAD_TARGET'),
+  connect('▸/', 'a', 'BAD_TARGET'),
+  connect('▸*', 'a', 'BAD_TARGET'),
+  connect('▸http://a:80/', 'a', 'BAD_TARGET'),
+  connect('▸user@a:443', 'a', 'BAD_TARGET'),
+]

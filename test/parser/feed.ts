@@ -1,0 +1,49 @@
+import { type HeadError, type HeadKind, type HeadLimits, HeadScanner } from '../../src/parser/index.ts'
+
+/** What came of a stream of bytes: all strings are Latin-1. */
+export type Outcome =
+  | { verdict: 'head'; first: string; fields: [name: string, value: string][]; bytes: string; rest: string }
+  | { verdict: 'invalid'; code: string; status: number; offset: number; state: string; message: string }
+
+export const latin1 = (text: string) => Buffer.from(text, 'latin1')
+
+export function refusal({ code, status, offset, state, message }: HeadError): Outcome {
+  return { verdict: 'invalid', code, status, offset, state, message }
+}
+
+/**
+ * Feeds a scanner the pieces of a stream and then the end of it. Each piece is in memory of its own, which is
+ * written over as soon as the scanner wants more: it may not have kept it.
+ */
+export function feed(kind: HeadKind, pieces: readonly Buffer[], limits?: HeadLimits): Outcome {
+  const scanner = new HeadScanner(kind, limits)
+  for (const [at, piece] of pieces.entries()) {
+    const chunk = Buffer.from(piece)
+    const verdict = scanner.push(chunk)
+    if (verdict === 'invalid') return refusal(scanner.error!)
+    if (verdict === 'head') {
+      const head = scanner.head!
+      const rest = Buffer.concat([scanner.rest, ...pieces.slice(at + 1)])
+      return {
+        verdict,
+        first: head.first,
+        fields: [...head],
+        bytes: head.bytes().toString('latin1'),
+        rest: rest.toString('latin1'),
+      }
+    }
+    chunk.fill('*')
+  }
+  return refusal(scanner.end())
+}
+
+/** The bytes one by one, with an empty chunk before each. */
+export function byteByByte(bytes: Buffer): Buffer[] {
+  return [...bytes].flatMap((byte) => [Buffer.alloc(0), Buffer.from([byte])])
+}
+
+/** The bytes cut before each of the offsets, in any order. */
+export function cutAt(bytes: Buffer, offsets: readonly number[]): Buffer[] {
+  const cuts = [0, ...offsets.toSorted((a, b) => a - b), bytes.length]
+  return cuts.slice(1).map((end, i) => bytes.subarray(cuts[i], end))
+}

@@ -1,0 +1,76 @@
+import { vi } from 'vitest'
+
+const INDEX = /^\d+$/
+
+/**
+ * Counts what is done to bytes. A counted buffer is a Proxy that passes for a Buffer, and so is each view on it: each
+ * byte that is read by its index, or by a method that reads bytes, is a look; each byte that is copied out of it is a
+ * copy. A method that is not known here throws, so that nothing goes uncounted.
+ */
+export class Tally {
+  looks = 0
+  copied = 0
+  /** The size of each buffer that was allocated while watched. */
+  readonly allocations: number[] = []
+  readonly #real = new WeakMap<object, Buffer>()
+
+  /** Runs something that may allocate one way only, and counts what it allocates and does with it. */
+  watch<T>(run: () => T): T {
+    const allocate = Buffer.allocUnsafeSlow
+    const spies = [
+      vi.spyOn(Buffer, 'allocUnsafeSlow').mockImplementation((size) => {
+        this.allocations.push(size)
+        return this.counted(allocate(size))
+      }),
+      ...(['alloc', 'allocUnsafe', 'concat', 'copyBytesFrom'] as const).map((name) =>
+        vi.spyOn(Buffer, name).mockImplementation(() => {
+          throw new Error(`Tally: Buffer.${name} is not counted`)
+        }),
+      ),
+    ]
+    try {
+      return run()
+    } finally {
+      for (const spy of spies) spy.mockRestore()
+    }
+  }
+
+  counted<B extends Buffer>(bytes: B): B {
+    const methods = this.#methods(bytes)
+    const proxy = new Proxy(bytes, {
+      get: (target, key) => {
+        if (typeof key === 'string' && INDEX.test(key)) {
+          this.looks++
+          return target[Number(key)]
+        }
+        if (typeof key === 'string' && key in methods) return methods[key as keyof typeof methods]
+        const value: unknown = Reflect.get(target, key, target)
+        if (typeof value === 'function' && key !== 'constructor')
+          throw new Error(`Tally: ${String(key)} is not counted`)
+        return value
+      },
+    })
+    this.#real.set(proxy, bytes)
+    return proxy
+  }
+
+  #methods(bytes: Buffer) {
+    return {
+      subarray: (start?: number, end?: number) => this.counted(bytes.subarray(start, end)),
+      copy: (target: Buffer, at = 0, start = 0, end = bytes.length) => {
+        const count = bytes.copy(this.#real.get(target) ?? target, at, start, end)
+        this.copied += count
+        return count
+      },
+      toString: (encoding: BufferEncoding, start = 0, end = bytes.length) => {
+        this.looks += end - start
+        return bytes.toString(encoding, start, end)
+      },
+      indexOf: (value: number, from: number) => {
+        const at = bytes.indexOf(value, from)
+        this.looks += (at < 0 ? bytes.length : at) - from
+        return at
+      },
+    }
+  }
+}
