@@ -1,0 +1,59 @@
+/** Every way in which a connection can fail: the status a client gets where it still can get one, and what it means. */
+const FAILURES = {
+  BAD_HEAD: [400, 'the request head was refused'],
+  HEAD_TIMEOUT: [408, 'the request head took longer than headTimeout'],
+  NO_DESTINATION: [503, 'lookup returned no destination'],
+  LOOKUP_FAILED: [503, 'lookup threw or rejected'],
+  CONNECT_FAILED: [502, 'the backend could not be reached'],
+  CONNECT_TIMEOUT: [504, 'the backend could not be reached within connectTimeout'],
+  ERRBACK_FAILED: [
+    undefined,
+    'errback threw, rejected, or returned something else than nothing, a Readable or a Dest; the first error is answered',
+  ],
+  BAD_RESPONSE_HEAD: [502, 'the response head was refused'],
+  NO_RESPONSE: [502, 'the backend ended before its response head did'],
+  RESPONSE_HEAD_TIMEOUT: [504, 'the response head took longer than responseHeadTimeout'],
+  MODIFY_FAILED: [502, 'modify threw or rejected'],
+  REPLY_FAILED: [undefined, 'the Readable that errback returned broke off'],
+  CLIENT_RESET: [undefined, 'the client broke the connection off'],
+  BACKEND_RESET: [undefined, 'the backend broke the connection off'],
+  IDLE_TIMEOUT: [undefined, 'no byte went either way for idleTimeout'],
+  HALF_CLOSE_TIMEOUT: [undefined, 'one side had ended, and no byte went the other way for halfCloseTimeout'],
+} as const satisfies Record<string, readonly [status: number | undefined, meaning: string]>
+
+export type ProxyErrorCode = keyof typeof FAILURES
+
+/** Where in a connection's life it failed. */
+export type Phase = 'head' | 'lookup' | 'connect' | 'response' | 'tunnel' | 'reply'
+
+/** Why a connection failed. */
+export class ProxyError extends Error {
+  override readonly name = 'ProxyError'
+  readonly code: ProxyErrorCode
+  readonly phase: Phase
+  /** The status of the answer that the engine gives for it; undefined where it is too late for one. */
+  readonly status: number | undefined
+
+  /** `cause` is the HeadError, the system's error, or what the hook threw. */
+  constructor(code: ProxyErrorCode, phase: Phase, cause?: unknown) {
+    const [status, meaning] = FAILURES[code]
+    super(cause instanceof Error ? `${code}: ${meaning}: ${messageOf(cause)}` : `${code}: ${meaning}`)
+    if (cause !== undefined) this.cause = cause
+    this.code = code
+    this.phase = phase
+    this.status = code === 'BAD_HEAD' && hasStatus(cause) ? cause.status : status
+  }
+}
+
+// When every address of a host failed, Node's AggregateError has a code but no message.
+function messageOf(cause: NodeJS.ErrnoException): string {
+  return cause.message || cause.code || cause.name
+}
+
+function hasStatus(cause: unknown): cause is { status: number } {
+  return typeof cause === 'object' && cause !== null && 'status' in cause && typeof cause.status === 'number'
+}
+
+/** Each code with its status and meaning. */
+export const proxyErrorCodes: Readonly<Record<ProxyErrorCode, readonly [status: number | undefined, meaning: string]>> =
+  FAILURES

@@ -1,0 +1,76 @@
+import type { Readable, Writable } from 'node:stream'
+import type { Head, HeadError, HeadScanner } from '../parser/index.ts'
+import { bytesOf } from './socket.ts'
+
+export interface HeadReaderEvents {
+  /** The final head, and what came with it. */
+  done(head: Head, rest: Buffer): void
+  invalid(error: HeadError): void
+  /** The stream ended before the head did. */
+  ended(): void
+  /** An interim response head came, and was passed on. */
+  interim?(): void
+}
+
+/** Reads a stream up to the end of a head, and leaves it paused. Interim response heads go on to the sink untouched. */
+export class HeadReader {
+  readonly #source: Readable
+  readonly #scanner: HeadScanner
+  readonly #events: HeadReaderEvents
+  readonly #sink: Writable | undefined
+
+  constructor(source: Readable, scanner: HeadScanner, events: HeadReaderEvents, sink?: Writable) {
+    this.#source = source
+    this.#scanner = scanner
+    this.#events = events
+    this.#sink = sink
+    source.on('data', this.#read)
+    source.on('end', this.#ended)
+    sink?.on('drain', this.#drained)
+    source.resume()
+  }
+
+  /** Lets go of the stream, paused. */
+  stop(): void {
+    this.#source.off('data', this.#read)
+    this.#source.off('end', this.#ended)
+    this.#sink?.off('drain', this.#drained)
+    this.#source.pause()
+  }
+
+  readonly #read = (chunk: unknown): void => {
+    const scanner = this.#scanner
+    for (let bytes = bytesOf(chunk, this.#source); bytes; ) {
+      const verdict = scanner.push(bytes)
+      if (verdict === 'more') return
+      if (verdict === 'invalid') {
+        this.stop()
+        return this.#events.invalid(scanner.error!)
+      }
+      const head = scanner.head!
+      const rest = scanner.rest
+      if (!isInterim(head)) {
+        this.stop()
+        return this.#events.done(head, rest)
+      }
+      if (!this.#sink!.write(head.bytes())) this.#source.pause()
+      this.#events.interim?.()
+      scanner.reset()
+      bytes = rest
+    }
+  }
+
+  readonly #drained = (): void => {
+    this.#source.resume()
+  }
+
+  readonly #ended = (): void => {
+    this.stop()
+    this.#events.ended()
+  }
+}
+
+// RFC 9110 15.2: a 1xx comes before the final response, but after a 101 the connection speaks another protocol.
+function isInterim(head: Head): boolean {
+  return head.kind === 'response' && head.status < 200 && head.status !== 101
+}

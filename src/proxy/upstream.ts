@@ -1,0 +1,140 @@
+import net from 'node:net'
+import type { Duplex, Readable } from 'node:stream'
+import tls from 'node:tls'
+import { inspect } from 'node:util'
+import type { Settings } from './options.ts'
+import { isDuplex, isReadable } from './socket.ts'
+
+interface OverTls {
+  /** Speak TLS to the backend: true, or the options of `tls.connect`. The server name is `host` unless they say other. */
+  tls?: boolean | tls.ConnectionOptions | undefined
+}
+
+type PortDest = { port: number; host?: string | undefined } & OverTls
+type PathDest = { path: string } & OverTls
+type ServerDest = { server: net.Server }
+type ConnectDest = { connect(): Duplex } & OverTls
+
+/**
+ * Where a connection goes. An object of your own with one of these forms in it: hooks get the very object back. Where
+ * it has several, `connect` goes first, then `server`, then `path`.
+ */
+export type Dest =
+  /** A TCP port; host 'localhost' unless given. */
+  | PortDest
+  /** A Unix socket. */
+  | PathDest
+  /** A server of this process, which gets the connection itself, the head and what came with it first. No `modify`. */
+  | ServerDest
+  /** A stream of your own: called once a connection. */
+  | ConnectDest
+
+export type StreamDest = Exclude<Dest, ServerDest>
+
+// A property of that name which is not right for its form is the user's own: `{ port: 80, server: 'blue' }` is a port.
+const isConnectDest = (dest: object): dest is ConnectDest => 'connect' in dest && typeof dest.connect === 'function'
+const isPathDest = (dest: object): dest is PathDest =>
+  'path' in dest && typeof dest.path === 'string' && dest.path !== ''
+const isPortDest = (dest: object): dest is PortDest => 'port' in dest && isPort(dest.port)
+const isPort = (port: unknown) => Number.isInteger(port) && (port as number) > 0 && (port as number) <= 65_535
+
+export function isServerDest(dest: object): dest is ServerDest {
+  return !isConnectDest(dest) && 'server' in dest && dest.server instanceof net.Server
+}
+
+export function isDest(value: unknown): value is Dest {
+  if (typeof value !== 'object' || value === null) return false
+  return isConnectDest(value) || isServerDest(value) || isPathDest(value) || isPortDest(value)
+}
+
+/** What a hook returned, taken apart once: a getter of the user's may throw here, and nowhere else. */
+export type Outcome =
+  | { kind: 'nothing' | 'unknown' }
+  | { kind: 'readable'; source: Readable }
+  | { kind: 'server'; dest: ServerDest; server: net.Server }
+  | { kind: 'stream'; dest: StreamDest }
+
+export function readOutcome(value: unknown): Outcome {
+  if (value === undefined || value === null) return { kind: 'nothing' }
+  if (isReadable(value)) return { kind: 'readable', source: value }
+  if (!isDest(value)) return { kind: 'unknown' }
+  return isServerDest(value)
+    ? { kind: 'server', dest: value, server: value.server }
+    : { kind: 'stream', dest: value as StreamDest }
+}
+
+/** Starts a connection to a backend. May throw what `dest.connect` or `tls.connect` throws. */
+export function openUpstream(dest: StreamDest, settings: Settings): Duplex {
+  const upstream = open(dest, settings)
+  if (upstream instanceof net.Socket) readOnWriteError(upstream)
+  return upstream
+}
+
+/**
+ * A backend may answer, and close, before it has read the whole request: with a 413 for one. Node destroys a socket as
+ * soon as a write to it fails, and the answer that waits in the kernel is lost. This one drops what can no longer be
+ * written, and is read to its end, or to its error.
+ */
+function readOnWriteError(socket: net.Socket): void {
+  const { _write, _writev } = socket
+  let isBroken = false
+  const tolerant = (done: (error?: Error | null) => void) => (error?: Error | null) => {
+    if (!error || socket.destroyed || socket.readableEnded) return done(error)
+    // The write has taken the reset, which the reader would have met: it finds an end instead, which is none.
+    if (!isBroken) socket.prependOnceListener('end', () => socket.destroy(error))
+    isBroken = true
+    done()
+  }
+  socket._write = (chunk, encoding, done) => (isBroken ? done() : _write.call(socket, chunk, encoding, tolerant(done)))
+  if (!_writev) return
+  socket._writev = (chunks, done) => (isBroken ? done() : _writev.call(socket, chunks, tolerant(done)))
+}
+
+function open(dest: StreamDest, settings: Settings): Duplex {
+  const { noDelay, keepAlive, keepAliveInitialDelay } = settings
+  const socketOptions = { noDelay, keepAlive, keepAliveInitialDelay, allowHalfOpen: true }
+  if (isConnectDest(dest)) return openOwn(dest)
+  if (isPathDest(dest)) {
+    return dest.tls ? overTls(dest.tls, { path: dest.path }) : net.connect({ ...socketOptions, path: dest.path })
+  }
+  const host = dest.host ?? 'localhost'
+  // An address needs neither a look-up nor a race between families.
+  const address = { host, port: dest.port, ...(net.isIP(host) ? { autoSelectFamily: false } : undefined) }
+  if (!dest.tls) return net.connect({ ...socketOptions, ...address })
+  const socket = overTls(dest.tls, net.isIP(host) ? address : { ...address, servername: host })
+  socket.setNoDelay(noDelay)
+  socket.setKeepAlive(keepAlive, keepAliveInitialDelay)
+  return socket
+}
+
+/** @throws {TypeError} on what is no stream, and the stream's own error on one that is over already: it would never tell */
+function openOwn(dest: ConnectDest): Duplex {
+  const stream: unknown = dest.connect()
+  if (!isDuplex(stream)) throw new TypeError(`dest.connect returned ${inspect(stream, { depth: 0 })}; takes a Duplex`)
+  stream.on('error', () => undefined)
+  try {
+    if (stream.destroyed || stream.readableEnded || stream.writableEnded) {
+      throw stream.errored ?? new Error('dest.connect returned a stream that is over')
+    }
+    // A backend that ends its side may still be sent the rest of the request.
+    stream.allowHalfOpen = true
+    return dest.tls ? overTls(dest.tls, { socket: stream }) : stream
+  } catch (cause) {
+    stream.destroy()
+    throw cause
+  }
+}
+
+function overTls(options: true | tls.ConnectionOptions, target: tls.ConnectionOptions): tls.TLSSocket {
+  const half: net.SocketConstructorOpts = { allowHalfOpen: true }
+  return tls.connect({ ...target, ...(options === true ? undefined : options), ...half })
+}
+
+/** The event after which bytes can be sent; undefined where they can be at once. */
+export function connectEvent(upstream: Duplex): 'connect' | 'secureConnect' | undefined {
+  if (upstream instanceof tls.TLSSocket) {
+    // The peer's Finished ends the handshake; getProtocol() has an answer long before.
+    return upstream.getPeerFinished() === undefined ? 'secureConnect' : undefined
+  }
+  return upstream instanceof net.Socket && upstream.connecting ? 'connect' : undefined
+}

@@ -1,0 +1,25 @@
+import { createCipheriv, createHash } from 'node:crypto'
+import type { Readable } from 'node:stream'
+
+/** So many bytes that look like noise, the same ones for the same seed. */
+export function noise(length: number, seed = 0): Buffer {
+  const key = Buffer.alloc(16)
+  key.writeUInt32BE(seed)
+  return createCipheriv('aes-128-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(length))
+}
+
+export function sha256(bytes: Buffer | string): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+/** All that a stream has still to give. */
+export async function readAll(stream: Readable): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of stream) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+/** The bytes in pieces of a size; the last may be smaller. */
+export function* slices(bytes: Buffer, size: number): Generator<Buffer> {
+  for (let i = 0; i < bytes.length; i += size) yield bytes.subarray(i, i + size)
+}

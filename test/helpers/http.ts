@@ -1,0 +1,61 @@
+import { once } from 'node:events'
+import http from 'node:http'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { onTestFinished } from 'vitest'
+import { readAll, sha256 } from './bytes.ts'
+import { type Mode, proxyTo } from './modes.ts'
+import { listen } from './net.ts'
+
+/** A response, read to its end. */
+export interface Answer {
+  status: number
+  headers: http.IncomingHttpHeaders
+  trailers: NodeJS.Dict<string>
+  body: Buffer
+}
+
+/** Starts an HTTP server, and a proxy in front of it. Returns the proxy and its port. */
+export async function serve(mode: Mode, listener: http.RequestListener | http.Server) {
+  const server = typeof listener === 'function' ? http.createServer(listener) : listener
+  const port = await listen(server)
+  return { server, ...(await proxyTo(mode, { port, host: '127.0.0.1' })) }
+}
+
+/** An agent that keeps this many connections, until the test is over. */
+export function keepAliveAgent(maxSockets: number): http.Agent {
+  const agent = new http.Agent({ keepAlive: true, maxSockets })
+  onTestFinished(() => agent.destroy())
+  return agent
+}
+
+/** Sends a request with its body, while it reads the response: neither waits for the other. */
+export async function send(request: http.ClientRequest, body: string | Buffer | Readable = ''): Promise<Answer> {
+  const whole = (async () => {
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+    // What is not sent yet when the answer is there may well find nobody.
+    request.on('error', () => undefined)
+    return answerOf(response)
+  })()
+  if (body instanceof Readable) await Promise.all([whole, pipeline(body, request)])
+  else request.end(body)
+  return whole
+}
+
+export async function answerOf(response: http.IncomingMessage): Promise<Answer> {
+  const body = await readAll(response)
+  return { status: response.statusCode!, headers: response.headers, trailers: response.trailers, body }
+}
+
+/** Answers with the length and digest of the body that came. */
+export const digest: http.RequestListener = (request, response) => {
+  readAll(request).then(
+    (body) => response.end(JSON.stringify({ length: body.length, sha256: sha256(body) })),
+    () => response.destroy(),
+  )
+}
+
+/** What `digest` says of such a body. */
+export function digestOf(body: Buffer): { length: number; sha256: string } {
+  return { length: body.length, sha256: sha256(body) }
+}

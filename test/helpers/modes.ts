@@ -1,0 +1,72 @@
+import type net from 'node:net'
+import { setImmediate as turn } from 'node:timers/promises'
+import {
+  createServer,
+  createStickyServer,
+  type Dest,
+  type Head,
+  handler,
+  type ProxyOptions,
+  type ProxyServer,
+} from '../../src/index.ts'
+import { listen } from './net.ts'
+
+/** The field that `modify` adds, in the modes that have one. */
+export const MARK = 'x-badass'
+
+/** One way to set the proxy up. But for the mark, neither the client nor the backend can tell which it is. */
+export interface Mode {
+  mode: string
+  /** Whether the first response of a connection bears the mark. */
+  isMarked: boolean
+  create(dest: Dest): ProxyServer
+  /** The same, for a server that is not badass's own. */
+  listener(dest: Dest): (socket: net.Socket) => void
+}
+
+const mark = (head: Head) => {
+  head.set(MARK, 'was here')
+}
+
+function withHooks(mode: string, hooks: (dest: Dest) => ProxyOptions): Mode {
+  return {
+    mode,
+    isMarked: hooks({ port: 1 }).modify !== undefined,
+    create: (dest) => createServer(hooks(dest)),
+    listener: (dest) => handler(hooks(dest)),
+  }
+}
+
+function createSticky(dest: Dest): ProxyServer {
+  return createStickyServer(() => ({ ...dest, sticky: 'home' }), undefined, { cookie: { insert: true }, modify: mark })
+}
+
+export const MODES: readonly Mode[] = [
+  withHooks('without modify', (dest) => ({ lookup: () => dest })),
+  withHooks('with modify', (dest) => ({ lookup: () => dest, modify: mark })),
+  withHooks('with asynchronous hooks', (dest) => ({
+    lookup: async () => {
+      await turn()
+      return dest
+    },
+    modify: async (head) => {
+      await turn()
+      mark(head)
+    },
+  })),
+  {
+    mode: 'sticky',
+    isMarked: true,
+    create: createSticky,
+    listener: (dest) => {
+      const proxy = createSticky(dest)
+      return (socket) => proxy.emit('connection', socket)
+    },
+  },
+]
+
+/** Starts a proxy to one destination, until the test is over. */
+export async function proxyTo(mode: Mode, dest: Dest): Promise<{ proxy: ProxyServer; port: number }> {
+  const proxy = mode.create(dest)
+  return { proxy, port: await listen(proxy) }
+}

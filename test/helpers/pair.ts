@@ -1,0 +1,31 @@
+import { Duplex } from 'node:stream'
+
+class End extends Duplex {
+  other!: End
+  #taken: (() => void) | undefined
+
+  override _read(): void {
+    const taken = this.#taken
+    this.#taken = undefined
+    taken?.()
+  }
+
+  // The next bytes are taken when the other end wants more.
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    if (this.other.push(chunk)) done()
+    else this.other.#taken = done
+  }
+
+  override _final(done: () => void): void {
+    this.other.push(null)
+    done()
+  }
+}
+
+/** Two ends of a connection in memory: what is written to one is read from the other. */
+export function duplexPair(options: { highWaterMark?: number } = {}): [Duplex, Duplex] {
+  const [a, b] = [new End(options), new End(options)]
+  a.other = b
+  b.other = a
+  return [a, b]
+}

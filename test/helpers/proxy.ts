@@ -1,0 +1,117 @@
+import { channel } from 'node:diagnostics_channel'
+import net from 'node:net'
+import { afterAll, beforeAll, expect, onTestFinished } from 'vitest'
+import {
+  type Connection,
+  type ConnectionEvents,
+  createServer,
+  type Dest,
+  type ProxyOptions,
+  type ProxyServer,
+} from '../../src/index.ts'
+import { connect, listen } from './net.ts'
+
+export const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+export const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
+
+export interface Proxy<D extends Dest> {
+  server: ProxyServer<D>
+  port: number
+}
+
+/** A proxy on a free port of loopback, until the test is over. */
+export async function startProxy<D extends Dest>(
+  options: ProxyOptions<D> | ProxyOptions<D>['lookup'],
+): Promise<Proxy<D>> {
+  const server = createServer<D>(typeof options === 'function' ? { lookup: options } : options)
+  return { server, port: await listen(server) }
+}
+
+/** Sends a request on a connection of its own, and returns all that came up to the FIN. Throws on a reset. */
+export async function ask(port: number, request = GET): Promise<string> {
+  const peer = await connect(port)
+  peer.write(request)
+  return peer.ended()
+}
+
+/** The text that the engine answers with, apart from its Date. */
+export function answer(status: string, code: string): string {
+  const body = `${status}: ${code}\n`
+  const head = 'Content-Type: text/plain; charset=utf-8\r\nContent-Length:'
+  return `HTTP/1.1 ${status}\r\n${head} ${body.length}\r\nConnection: close\r\n\r\n${body}`
+}
+
+export function withoutDate(text: string): string {
+  return text.replace(/Date: [^\r]*\r\n/, '')
+}
+
+type Name = keyof ConnectionEvents
+type Message<K extends Name = Name> = ConnectionEvents[K]
+
+/** What the diagnostics channels tell of the connections that a test opens, in order. */
+export class Watch {
+  readonly seen: { name: Name; message: Message }[] = []
+  readonly #connections = new Set<Connection>()
+  #wake: () => void = () => undefined
+
+  constructor() {
+    for (const name of ['open', 'routed', 'connected', 'error', 'close'] as const) {
+      const heard = (data: unknown) => {
+        const message = data as Message
+        if (name === 'open') this.#connections.add(message.connection)
+        else if (!this.#connections.has(message.connection)) return
+        this.seen.push({ name, message })
+        this.#wake()
+      }
+      const source = channel(`badass:connection:${name}`)
+      source.subscribe(heard)
+      onTestFinished(() => void source.unsubscribe(heard))
+    }
+  }
+
+  get names(): Name[] {
+    return this.seen.map(({ name }) => name)
+  }
+
+  all<K extends Name>(name: K): Message<K>[] {
+    return this.seen.filter((one) => one.name === name).map(({ message }) => message as Message<K>)
+  }
+
+  /** The codes of the errors so far. */
+  get codes(): string[] {
+    return this.all('error').map(({ error }) => error.code)
+  }
+
+  /** Resolves with the nth message of that name. */
+  async until<K extends Name>(name: K, nth = 1): Promise<Message<K>> {
+    for (;;) {
+      const message = this.all(name)[nth - 1]
+      if (message) return message
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
+  }
+}
+
+/** For a whole file: no warning of the process (of too many listeners, for one) came while its tests ran. */
+export function expectNoWarnings(): void {
+  const warnings: Error[] = []
+  const warned = (warning: Error) => void warnings.push(warning)
+  beforeAll(() => void process.on('warning', warned))
+  afterAll(() => {
+    process.off('warning', warned)
+    expect(warnings).toEqual([])
+  })
+}
+
+/** Resolves a turn of the event loop later, when what was due has run. */
+export async function turn(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve))
+}
+
+/** A socket that stays connecting for as long as it lives. */
+export function stalled(): net.Socket {
+  const lookup: net.LookupFunction = () => undefined
+  return net.connect({ port: 1, host: 'stalled.test', lookup })
+}

@@ -1,0 +1,47 @@
+import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import type net from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import tls from 'node:tls'
+import { onTestFinished } from 'vitest'
+import { Peer } from './net.ts'
+
+export interface Certificate {
+  key: Buffer
+  cert: Buffer
+}
+
+/** Makes a self-signed certificate for localhost, backend.test and the addresses of loopback. It is its own `ca`. */
+export function makeCertificate(): Certificate {
+  const folder = mkdtempSync(join(tmpdir(), 'badass-'))
+  try {
+    const key = join(folder, 'key.pem')
+    const cert = join(folder, 'cert.pem')
+    const names = 'subjectAltName=DNS:localhost,DNS:backend.test,IP:127.0.0.1,IP:::1'
+    const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
+    const subject = ['-subj', '/CN=localhost', '-addext', names, '-days', '2']
+    execFileSync('openssl', ['req', '-x509', ...curve, ...subject, '-keyout', key, '-out', cert], { stdio: 'pipe' })
+    return { key: readFileSync(key), cert: readFileSync(cert) }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+let made: Certificate | undefined
+
+/** As `makeCertificate`, but the same at each call: made once a test file. */
+export function certificate(): Certificate {
+  made ??= makeCertificate()
+  return made
+}
+
+/** Connects a peer over TLS; its own side stays open when the other ends. Destroyed when the test is over. */
+export async function connectTls(port: number): Promise<Peer> {
+  const half: net.SocketConstructorOpts = { allowHalfOpen: true }
+  const socket = tls.connect({ port, host: '127.0.0.1', ca: certificate().cert, ...half })
+  onTestFinished(() => void socket.destroy())
+  await once(socket, 'secureConnect')
+  return new Peer(socket)
+}

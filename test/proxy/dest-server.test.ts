@@ -1,0 +1,265 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import net from 'node:net'
+import tls from 'node:tls'
+import { describe, expect, test } from 'vitest'
+import { createServer, type Dest, handler } from '../../src/index.ts'
+import { connect, deadPort, listen, type Peer } from '../helpers/net.ts'
+import { expectNoWarnings, GET, startProxy, turn, Watch } from '../helpers/proxy.ts'
+import { certificate, connectTls } from '../helpers/tls.ts'
+
+expectNoWarnings()
+
+const HELLO = `${GET}hello`
+
+/** Servers that send back what they get, each in its own way. */
+const ECHOES: [name: string, listener: (socket: net.Socket) => void][] = [
+  ['listens for data at once', (socket) => socket.on('data', (chunk) => socket.write(chunk))],
+  ['pipes', (socket) => void socket.pipe(socket)],
+  [
+    'listens for data later',
+    (socket) => setImmediate(() => setImmediate(() => socket.on('data', (chunk) => socket.write(chunk)))),
+  ],
+  [
+    'iterates',
+    async (socket) => {
+      for await (const chunk of socket.iterator({ destroyOnReturn: false })) socket.write(chunk)
+    },
+  ],
+  [
+    'reads when it is readable',
+    (socket) =>
+      socket.on('readable', () => {
+        for (let chunk = socket.read(); chunk !== null; chunk = socket.read()) socket.write(chunk)
+      }),
+  ],
+  [
+    'pauses at first',
+    (socket) => {
+      socket.on('data', (chunk) => socket.write(chunk)).pause()
+      setImmediate(() => socket.resume())
+    },
+  ],
+]
+
+const HOOKS: [name: string, wait: () => Promise<void> | undefined][] = [
+  ['at once', () => undefined],
+  ['later', turn],
+]
+
+describe('a server of this process', () => {
+  for (const [name, listener] of ECHOES) {
+    for (const [when, wait] of HOOKS) {
+      test(`that ${name} gets the head, what came with it, and all that follows; found ${when}`, async () => {
+        const server = net.createServer(listener)
+        const { port } = await startProxy(async () => {
+          await wait()
+          return { server }
+        })
+        const client = await connect(port)
+        client.write(HELLO)
+        expect(await client.until('hello')).toBe(HELLO)
+        client.write(' again')
+        expect(await client.until('again')).toBe(`${HELLO} again`)
+        client.end()
+        // Node ends the socket of a server that does not know of half-open ones.
+        expect(await client.ended()).toBe(`${HELLO} again`)
+        await client.closed()
+      })
+    }
+  }
+
+  for (const [name, listener] of ECHOES) {
+    for (const [when, wait] of HOOKS) {
+      test(`that ${name} gets 1 MiB that was sent at once with the head; found ${when}`, async () => {
+        const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+          listener(socket)
+          socket.on('end', () => socket.end())
+        })
+        const { port } = await startProxy(() => wait()?.then(() => ({ server })) ?? { server })
+        const client = await connect(port)
+        const bytes = Buffer.concat([Buffer.from(GET), randomBytes(1 << 20)])
+        client.end(bytes.toString('latin1'))
+        await client.ended()
+        expect(client.received.equals(bytes)).toBe(true)
+      })
+    }
+  }
+
+  test('finds a socket that is paused when it pauses it', async () => {
+    const read: Buffer[] = []
+    let given: net.Socket | undefined
+    const server = net.createServer((socket) => {
+      given = socket
+      socket.on('data', (chunk) => read.push(chunk))
+      socket.pause()
+    })
+    const watch = new Watch()
+    const { port } = await startProxy(() => ({ server }))
+    const client = await connect(port)
+    client.write(HELLO)
+    await watch.until('connected')
+    for (let i = 0; i < 5; i++) await turn()
+    expect(given?.isPaused()).toBe(true)
+    expect(read).toEqual([])
+    given?.resume()
+    await once(given!, 'data')
+    expect(Buffer.concat(read).toString()).toBe(HELLO)
+  })
+
+  test('gets the FIN of a client that ended its side while lookup was busy', async () => {
+    const server = net.createServer((socket) => socket.pipe(socket))
+    for (const request of [GET, HELLO]) {
+      const { port } = await startProxy(async () => {
+        for (let i = 0; i < 5; i++) await turn()
+        return { server }
+      })
+      const client = await connect(port)
+      client.end(request)
+      expect(await client.ended()).toBe(request)
+    }
+  })
+
+  test('gets the head as lookup left it', async () => {
+    const server = net.createServer((socket) => socket.pipe(socket))
+    const { port } = await startProxy((head) => {
+      head.headers.Via = '1.1 badass'
+      return { server }
+    })
+    const client = await connect(port)
+    client.end(HELLO)
+    expect(await client.ended()).toBe('GET / HTTP/1.1\r\nHost: a\r\nVia: 1.1 badass\r\n\r\nhello')
+  })
+
+  test('keeps its half-open sockets where it allows them, and only there', async () => {
+    const openness: boolean[] = []
+    const listener = (socket: net.Socket) => {
+      openness.push(socket.allowHalfOpen)
+      socket.end('bye')
+    }
+    for (const server of [net.createServer(listener), net.createServer({ allowHalfOpen: true }, listener)]) {
+      const { port } = await startProxy(() => ({ server }))
+      const client = await connect(port)
+      client.end(GET)
+      expect(await client.ended()).toBe('bye')
+    }
+    expect(openness).toEqual([false, true])
+  })
+
+  test('counts what goes either way, and is told of by the events', async () => {
+    const watch = new Watch()
+    const server = net.createServer((socket) => socket.pipe(socket))
+    const proxy = await startProxy(() => ({ server }))
+    const client = await connect(proxy.port)
+    client.write(GET)
+    await client.until('\r\n\r\n')
+    const { connection, dest } = await watch.until('connected')
+    expect(dest).toEqual({ server })
+    expect(connection.state).toBe('HandedOver')
+    expect(connection.bytesWritten).toBe(GET.length)
+    client.end('more')
+    await client.ended()
+    await watch.until('close')
+    expect(connection).toMatchObject({ state: 'Closed', bytesRead: GET.length + 4, bytesWritten: GET.length + 4 })
+    expect(proxy.server.counters).toMatchObject({ connected: 1, bytesRead: GET.length + 4, open: 0 })
+    expect(watch.names).toEqual(['open', 'routed', 'connected', 'close'])
+  })
+
+  test('can be what errback falls back to, after the client has ended its side', async () => {
+    const server = net.createServer((socket) => socket.pipe(socket))
+    const dead = await deadPort()
+    const { port } = await startProxy<Dest>({
+      lookup: () => ({ port: dead, host: '127.0.0.1' }),
+      errback: async () => {
+        for (let i = 0; i < 5; i++) await turn()
+        return { server }
+      },
+    })
+    const client = await connect(port)
+    client.end(HELLO)
+    expect(await client.ended()).toBe(HELLO)
+  })
+
+  test('can be a proxy again', async () => {
+    const server = net.createServer((socket) => socket.pipe(socket))
+    const inner = createServer((head) => {
+      head.headers.Inner = '1'
+      return { server }
+    })
+    const { port } = await startProxy((head) => {
+      head.headers.Outer = '1'
+      return { server: inner }
+    })
+    const client = await connect(port)
+    client.end(HELLO)
+    expect(await client.ended()).toBe('GET / HTTP/1.1\r\nHost: a\r\nOuter: 1\r\nInner: 1\r\n\r\nhello')
+    await inner.drain()
+  })
+
+  test('is never given a client that goes in the last moment', async () => {
+    const given: net.Socket[] = []
+    const inner = net.createServer((socket) => given.push(socket))
+    const { port, server } = await startProxy(() => {
+      process.nextTick(() => {
+        for (const connection of server.active) connection.destroy()
+      })
+      return { server: inner }
+    })
+    const client = await connect(port)
+    client.write(GET)
+    await client.closed()
+    expect(client.error?.code).toBe('ECONNRESET')
+    expect(given).toEqual([])
+  })
+
+  test('is never given a client that has left', async () => {
+    const watch = new Watch()
+    let found: () => void = () => undefined
+    const given: net.Socket[] = []
+    const server = net.createServer((socket) => given.push(socket))
+    const { port } = await startProxy(async () => {
+      await new Promise<void>((resolve) => {
+        found = resolve
+      })
+      return { server }
+    })
+    const client = await connect(port)
+    const { connection } = await watch.until('open')
+    client.write(GET)
+    while (connection.state !== 'Routing') await turn()
+    client.reset()
+    await watch.until('close')
+    found()
+    await turn()
+    expect(given).toEqual([])
+    expect(watch.codes).toEqual(['CLIENT_RESET'])
+  })
+})
+
+describe('behind handler() in a tls.Server', () => {
+  async function secured(lookup: Parameters<typeof handler>[0]): Promise<Peer> {
+    return connectTls(await listen(tls.createServer(certificate(), handler(lookup as never))))
+  }
+
+  for (const [name, listener] of ECHOES) {
+    test(`a server that ${name} gets it all`, async () => {
+      const server = net.createServer(listener)
+      const client = await secured(async () => {
+        await turn()
+        return { server }
+      })
+      client.write(HELLO)
+      expect(await client.until('hello')).toBe(HELLO)
+      client.end(' again')
+      expect(await client.ended()).toBe(`${HELLO} again`)
+    })
+  }
+
+  test('lookup is told that the client came over TLS', async () => {
+    const seen: boolean[] = []
+    const client = await secured((_: unknown, { encrypted }: { encrypted: boolean }) => void seen.push(encrypted))
+    client.write(GET)
+    expect(await client.ended()).toMatch(/^HTTP\/1\.1 503 /)
+    expect(seen).toEqual([true])
+  })
+})

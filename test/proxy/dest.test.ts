@@ -1,0 +1,183 @@
+import { lookup } from 'node:dns/promises'
+import net from 'node:net'
+import { describe, expect, test } from 'vitest'
+import type { Dest } from '../../src/index.ts'
+import { isDest, isServerDest } from '../../src/proxy/upstream.ts'
+import { Backend, connect, deadPort, listen } from '../helpers/net.ts'
+import { answer, ask, expectNoWarnings, GET, OK, startProxy, Watch, withoutDate } from '../helpers/proxy.ts'
+import { temporaryDirectory } from '../helpers/temporary.ts'
+
+expectNoWarnings()
+
+/** One request and its answer, through a proxy to that Dest. */
+async function converse(dest: Dest, backend: Backend): Promise<void> {
+  const { port } = await startProxy(() => dest)
+  const client = await connect(port)
+  client.end(GET)
+  const peer = await backend.next()
+  expect(await peer.ended()).toBe(GET)
+  peer.end(OK)
+  expect(await client.ended()).toBe(OK)
+}
+
+const start = async (on: net.ListenOptions) => {
+  const backend = new Backend()
+  backend.port = await listen(backend.server, on)
+  return backend
+}
+
+describe('a Dest with a port', () => {
+  test('reaches an IPv4 address', async () => {
+    const backend = await Backend.start()
+    await converse({ port: backend.port, host: '127.0.0.1' }, backend)
+  })
+
+  test('reaches an IPv6 address', async () => {
+    const backend = await start({ port: 0, host: '::1' })
+    await converse({ port: backend.port, host: '::1' }, backend)
+  })
+
+  test('reaches a host by name, on whichever of its addresses it listens', async () => {
+    for (const { address } of await lookup('localhost', { all: true })) {
+      const backend = await start({ port: 0, host: address })
+      await converse({ port: backend.port, host: 'localhost' }, backend)
+    }
+  })
+
+  test('is on localhost unless it says other', async () => {
+    const backend = await Backend.start()
+    await converse({ port: backend.port }, backend)
+    await converse({ port: backend.port, host: undefined }, backend)
+  })
+
+  test('that refuses makes a 502', async () => {
+    const watch = new Watch()
+    for (const host of ['127.0.0.1', '::1', 'localhost']) {
+      const dead = await deadPort(host)
+      const { port } = await startProxy(() => ({ port: dead, host }))
+      expect(withoutDate(await ask(port))).toBe(answer('502 Bad Gateway', 'CONNECT_FAILED'))
+    }
+    for (const { error } of watch.all('error')) {
+      expect(error).toMatchObject({ code: 'CONNECT_FAILED', phase: 'connect', status: 502 })
+      expect(error.cause).toMatchObject({ code: 'ECONNREFUSED' })
+      expect(error.message).toMatch(/ECONNREFUSED/)
+    }
+    expect(watch.codes).toHaveLength(3)
+  })
+
+  test('on a host that does not exist makes a 502', async () => {
+    const watch = new Watch()
+    const { port } = await startProxy(() => ({ port: 80, host: 'no-such-host.invalid' }))
+    expect(withoutDate(await ask(port))).toBe(answer('502 Bad Gateway', 'CONNECT_FAILED'))
+    expect(watch.all('error')[0]?.error.cause).toMatchObject({ syscall: 'getaddrinfo' })
+  })
+})
+
+describe('a Dest with a path', () => {
+  test('reaches a Unix socket', async () => {
+    const path = `${temporaryDirectory()}/backend.sock`
+    await converse({ path }, await start({ path }))
+  })
+
+  test('that is not there makes a 502', async () => {
+    const watch = new Watch()
+    const { port } = await startProxy(() => ({ path: '/no/such/socket' }))
+    expect(withoutDate(await ask(port))).toBe(answer('502 Bad Gateway', 'CONNECT_FAILED'))
+    expect(watch.all('error')[0]?.error.cause).toMatchObject({ code: 'ENOENT' })
+  })
+
+  test('is reached from a proxy that itself listens on a Unix socket', async () => {
+    const backend = await Backend.start()
+    const path = `${temporaryDirectory()}/proxy.sock`
+    const { server } = await startProxy(() => ({ port: backend.port, host: '127.0.0.1' }))
+    server.close()
+    await listen(server, { path })
+    const client = await connect({ path })
+    client.end(GET)
+    const peer = await backend.next()
+    expect(await peer.ended()).toBe(GET)
+    peer.end(OK)
+    expect(await client.ended()).toBe(OK)
+  })
+})
+
+describe('the form of a Dest', () => {
+  const server = net.createServer()
+  const open = () => new net.Socket()
+
+  test('is that of the property which is right for one; others are the user`s own', async () => {
+    const backend = await Backend.start()
+    const { port } = backend
+    for (const extra of [
+      { server: 'blue' },
+      { server: undefined },
+      { path: undefined },
+      { path: '' },
+      { path: 7 },
+      { connect: undefined },
+      { connect: 'at once' },
+      { tls: false },
+      { tls: undefined },
+    ]) {
+      await converse({ port, host: '127.0.0.1', ...extra } as Dest, backend)
+    }
+  })
+
+  test('is connect before server, server before path, path before port', () => {
+    expect(isServerDest({ server, path: '/x', port: 1 })).toBe(true)
+    expect(isServerDest({ connect: open, server })).toBe(false)
+    expect(isServerDest({ server: {} })).toBe(false)
+  })
+
+  test('a path goes before a port', async () => {
+    const path = `${temporaryDirectory()}/backend.sock`
+    const backend = await start({ path })
+    await converse({ path, port: await deadPort() }, backend)
+  })
+
+  for (const right of [
+    { port: 1 },
+    { port: 65_535 },
+    { path: '/x' },
+    { path: '\0abstract' },
+    { server },
+    { connect: open },
+  ]) {
+    test(`is there in ${Object.keys(right)} ${String(Object.values(right)[0])}`, () => {
+      expect(isDest(right)).toBe(true)
+      expect(isDest(Object.assign(Object.create(null), right))).toBe(true)
+      expect(isDest(Object.create(right))).toBe(true)
+    })
+  }
+
+  for (const wrong of [
+    undefined,
+    null,
+    true,
+    8080,
+    'localhost:8080',
+    Symbol('port'),
+    open,
+    [],
+    [8080],
+    {},
+    { host: 'localhost' },
+    { port: 0 },
+    { port: 65_536 },
+    { port: -1 },
+    { port: 80.5 },
+    { port: '80' },
+    { port: Number.NaN },
+    { path: '' },
+    { path: 80 },
+    { server: {} },
+    { server: null },
+    { connect: {} },
+    { tls: true },
+  ]) {
+    const shown = typeof wrong === 'symbol' ? 'a symbol' : JSON.stringify(wrong)
+    test(`is not there in ${shown ?? typeof wrong}`, () => {
+      expect(isDest(wrong)).toBe(false)
+    })
+  }
+})

@@ -1,0 +1,96 @@
+import { describe, expect, test } from 'vitest'
+import { HeadError, ProxyError } from '../../src/index.ts'
+import { parseHead } from '../../src/parser/index.ts'
+import { type ProxyErrorCode, proxyErrorCodes } from '../../src/proxy/index.ts'
+import { reply } from '../../src/proxy/reply.ts'
+import { answer, withoutDate } from '../helpers/proxy.ts'
+
+const STATUS: Record<ProxyErrorCode, number | undefined> = {
+  BAD_HEAD: 400,
+  HEAD_TIMEOUT: 408,
+  NO_DESTINATION: 503,
+  LOOKUP_FAILED: 503,
+  CONNECT_FAILED: 502,
+  CONNECT_TIMEOUT: 504,
+  ERRBACK_FAILED: undefined,
+  BAD_RESPONSE_HEAD: 502,
+  NO_RESPONSE: 502,
+  RESPONSE_HEAD_TIMEOUT: 504,
+  MODIFY_FAILED: 502,
+  REPLY_FAILED: undefined,
+  CLIENT_RESET: undefined,
+  BACKEND_RESET: undefined,
+  IDLE_TIMEOUT: undefined,
+  HALF_CLOSE_TIMEOUT: undefined,
+}
+
+function headError(text: string, limits = {}): HeadError {
+  try {
+    parseHead(Buffer.from(text), 'request', limits)
+  } catch (cause) {
+    if (cause instanceof HeadError) return cause
+  }
+  throw new Error('no HeadError')
+}
+
+describe('ProxyError', () => {
+  for (const [code, status] of Object.entries(STATUS) as [ProxyErrorCode, number | undefined][]) {
+    test(`${code} has status ${status}, and a message that says what it means`, () => {
+      const error = new ProxyError(code, 'connect')
+      expect(error).toBeInstanceOf(Error)
+      expect(error).toMatchObject({ name: 'ProxyError', code, phase: 'connect', status })
+      expect(error.message).toBe(`${code}: ${proxyErrorCodes[code][1]}`)
+      expect('cause' in error).toBe(false)
+    })
+  }
+
+  test('there are no other codes', () => {
+    expect(Object.keys(proxyErrorCodes)).toEqual(Object.keys(STATUS))
+  })
+
+  test('keeps its cause, and says what the cause says', () => {
+    const cause = new Error('connect ECONNREFUSED')
+    const error = new ProxyError('CONNECT_FAILED', 'connect', cause)
+    expect(error.cause).toBe(cause)
+    expect(error.message).toBe('CONNECT_FAILED: the backend could not be reached: connect ECONNREFUSED')
+  })
+
+  test('says the code of a cause that has no message', () => {
+    const cause = Object.assign(new AggregateError([]), { code: 'ECONNREFUSED' })
+    expect(new ProxyError('CONNECT_FAILED', 'connect', cause).message).toMatch(/: ECONNREFUSED$/)
+    expect(new ProxyError('CONNECT_FAILED', 'connect', new TypeError()).message).toMatch(/: TypeError$/)
+  })
+
+  test('takes a cause that is no error', () => {
+    const error = new ProxyError('LOOKUP_FAILED', 'lookup', 'a string')
+    expect(error).toMatchObject({ cause: 'a string', message: 'LOOKUP_FAILED: lookup threw or rejected' })
+    for (const cause of [null, 0, false]) expect(new ProxyError('LOOKUP_FAILED', 'lookup', cause).cause).toBe(cause)
+  })
+
+  test('a bad head has the status of its fault: 400, or 431 at a limit', () => {
+    expect(new ProxyError('BAD_HEAD', 'head', headError('x\r\n\r\n')).status).toBe(400)
+    const tooLarge = headError('GET / HTTP/1.1\r\nHost: a\r\n\r\n', { maxHeadBytes: 20 })
+    expect(new ProxyError('BAD_HEAD', 'head', tooLarge).status).toBe(431)
+    expect(new ProxyError('BAD_RESPONSE_HEAD', 'response', tooLarge).status).toBe(502)
+  })
+})
+
+describe('the answer to a failure', () => {
+  test('names the code, and quotes nothing else', () => {
+    const text = reply(new ProxyError('CONNECT_FAILED', 'connect', new Error('10.0.0.7 secret')), false).toString()
+    expect(withoutDate(text)).toBe(answer('502 Bad Gateway', 'CONNECT_FAILED'))
+    expect(text).toMatch(/^HTTP\/1\.1 502 Bad Gateway\r\nDate: \w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT\r\n/)
+  })
+
+  test('names the code of the head error where there is one', () => {
+    const error = new ProxyError('BAD_HEAD', 'head', headError('GET / HTTP/1.1\r\n\r\n'))
+    expect(withoutDate(reply(error, false).toString())).toBe(answer('400 Bad Request', 'MISSING_HOST'))
+  })
+
+  test('has no body where it answers a HEAD request, and says how long that would have been', () => {
+    const error = new ProxyError('NO_DESTINATION', 'lookup')
+    const [whole, head] = [reply(error, false).toString(), reply(error, true).toString()]
+    expect(head).toBe(whole.slice(0, whole.indexOf('\r\n\r\n') + 4))
+    expect(head).toContain('Content-Length: 40\r\n')
+  })
+})

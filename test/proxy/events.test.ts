@@ -1,0 +1,195 @@
+import { channel } from 'node:diagnostics_channel'
+import net from 'node:net'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import type { Connection, Dest, ProxyOptions } from '../../src/index.ts'
+import { Backend, connect, deadPort } from '../helpers/net.ts'
+import { ask, expectNoWarnings, GET, OK, stalled, startProxy, turn, Watch } from '../helpers/proxy.ts'
+
+expectNoWarnings()
+
+const host = '127.0.0.1'
+
+describe('the events of a connection', () => {
+  test('come in order, once each, with what they promise', async () => {
+    const watch = new Watch()
+    const backend = await Backend.start()
+    const dest = { port: backend.port, host }
+    const { port, server } = await startProxy(() => dest)
+    const client = await connect(port)
+    const { connection } = await watch.until('open')
+    expect([...server.active]).toEqual([connection])
+    expect(connection).toMatchObject({ state: 'AwaitingHead', dest: undefined, bytesRead: 0, bytesWritten: 0 })
+    const { localPort: remotePort } = client.socket
+    expect(connection.client).toEqual({ remoteAddress: host, remotePort, localPort: port, encrypted: false })
+    client.end(GET)
+    const routed = await watch.until('routed')
+    expect(routed).toMatchObject({ connection, dest, head: { target: '/' } })
+    const connected = await watch.until('connected')
+    expect(connected).toEqual({ connection, dest })
+    ;(await backend.next()).end(OK)
+    await client.ended()
+    const close = await watch.until('close')
+    expect(close).toEqual({ connection })
+    expect(connection).toMatchObject({ state: 'Closed', dest, bytesRead: GET.length, bytesWritten: OK.length })
+    expect(watch.names).toEqual(['open', 'routed', 'connected', 'close'])
+    expect(watch.seen.every(({ message }) => message.connection === connection)).toBe(true)
+  })
+
+  test('an error comes with its Dest, before the next one is routed', async () => {
+    const watch = new Watch()
+    const backend = await Backend.start()
+    const [dead, alive]: Dest[] = [
+      { port: await deadPort(), host },
+      { port: backend.port, host },
+    ]
+    const { port } = await startProxy<Dest>({ lookup: () => dead!, errback: () => alive! })
+    const client = await connect(port)
+    client.write(GET)
+    const peer = await backend.next()
+    await peer.until('\r\n\r\n')
+    peer.reset()
+    await watch.until('close')
+    expect(watch.names).toEqual(['open', 'routed', 'error', 'routed', 'connected', 'error', 'close'])
+    expect(watch.all('error').map(({ error, dest }) => [error.code, dest])).toEqual([
+      ['CONNECT_FAILED', dead],
+      ['BACKEND_RESET', alive],
+    ])
+  })
+
+  test('bytes are counted as they go', async () => {
+    const watch = new Watch()
+    const backend = await Backend.start()
+    const { port, server } = await startProxy(() => ({ port: backend.port, host }))
+    const client = await connect(port)
+    client.write(GET)
+    const peer = await backend.next()
+    await peer.until('\r\n\r\n')
+    const { connection } = watch.all('open')[0]!
+    peer.write(OK)
+    await client.until('ok')
+    expect(connection).toMatchObject({ bytesRead: GET.length, bytesWritten: OK.length })
+    expect(server.counters).toMatchObject({ bytesRead: GET.length, bytesWritten: OK.length, open: 1 })
+    client.write('12345')
+    await peer.until('12345')
+    expect(connection.bytesRead).toBe(GET.length + 5)
+    client.reset()
+    await watch.until('close')
+    expect(connection).toMatchObject({ bytesRead: GET.length + 5, bytesWritten: OK.length })
+  })
+
+  const MOMENTS = ['open', 'routed', 'connected', 'error', 'close'] as const
+  const SETUPS: [name: string, options: (port: number) => Promise<ProxyOptions>, request: string][] = [
+    ['a Dest', async (port) => ({ lookup: () => ({ port, host }) }), GET],
+    ['a Dest and modify', async (port) => ({ lookup: () => ({ port, host }), modify: () => undefined }), GET],
+    ['a dead Dest', async () => ({ lookup: () => stalledNow() }), GET],
+    ['a dead Dest and errback', async () => ({ lookup: () => stalledNow(), errback: () => 'junk' as never }), GET],
+    ['no Dest', async () => ({ lookup: () => undefined }), GET],
+    ['a bad head', async () => ({ lookup: () => undefined }), 'x\r\n\r\n'],
+  ]
+  const stalledNow = (): Dest => ({
+    connect() {
+      throw new Error('no')
+    },
+  })
+  for (const moment of MOMENTS) {
+    for (const [name, options, request] of SETUPS) {
+      test(`a listener may destroy the connection in '${moment}': ${name}`, async () => {
+        const watch = new Watch()
+        const destroy = (message: unknown) => (message as { connection: Connection }).connection.destroy()
+        channel(`badass:connection:${moment}`).subscribe(destroy)
+        onTestFinished(() => void channel(`badass:connection:${moment}`).unsubscribe(destroy))
+        const backend = await Backend.start()
+        const { port, server } = await startProxy(await options(backend.port))
+        void backend.next().then((peer) => peer.end(OK))
+        const client = net.connect(port, host).on('error', () => undefined)
+        client.resume().end(request)
+        await new Promise((resolve) => client.on('close', resolve))
+        for (let i = 0; i < 5; i++) await turn()
+        expect(watch.all('close')).toHaveLength(1)
+        expect(server.active.size).toBe(0)
+      })
+    }
+  }
+})
+
+test('a hook may destroy its connection', async () => {
+  for (const hook of ['lookup', 'modify', 'errback'] as const) {
+    for (const late of [false, true]) {
+      const watch = new Watch()
+      const backend = await Backend.start()
+      const dest: Dest = hook === 'errback' ? { connect: () => stalled().destroy() } : { port: backend.port, host }
+      const act = (): Promise<void> | undefined => {
+        const destroy = () => {
+          for (const connection of server.active) connection.destroy()
+        }
+        return late ? turn().then(destroy) : void destroy()
+      }
+      const { server, port } = await startProxy<Dest>({
+        lookup: () => (hook === 'lookup' ? (act()?.then(() => dest) ?? dest) : dest),
+        modify: () => (hook === 'modify' ? act() : undefined),
+        errback: () => (hook === 'errback' ? act() : undefined),
+      })
+      void backend.next().then((peer) => peer.write(OK))
+      await expect(ask(port)).rejects.toThrow(/ECONNRESET/)
+      await watch.until('close')
+      await turn()
+      expect(watch.all('close')).toHaveLength(1)
+    }
+  }
+})
+
+test('a Dest may destroy its connection', async () => {
+  const watch = new Watch()
+  const backend = await Backend.start()
+  let opened: net.Socket | undefined
+  const { server, port } = await startProxy(() => ({
+    connect() {
+      for (const connection of server.active) connection.destroy()
+      opened = net.connect(backend.port, host)
+      return opened
+    },
+  }))
+  await expect(ask(port)).rejects.toThrow(/ECONNRESET/)
+  expect(watch.names).toEqual(['open', 'routed', 'close'])
+  expect(opened?.destroyed).toBe(true)
+})
+
+describe('counters', () => {
+  test('start at nought, and are a copy', async () => {
+    const { server } = await startProxy(() => undefined)
+    const { counters } = server
+    const zero = { accepted: 0, open: 0, connected: 0, badHeads: 0, connectFailures: 0, bytesRead: 0, bytesWritten: 0 }
+    expect(counters).toEqual(zero)
+    Object.assign(counters, { accepted: 7 })
+    expect(server.counters).toEqual(zero)
+  })
+
+  test('add up over connections, open and closed', async () => {
+    const backend = await Backend.start()
+    const dead = await deadPort()
+    const { port, server } = await startProxy((head) => ({ port: head.target === '/dead' ? dead : backend.port, host }))
+    const bad = (await ask(port, 'bad\r\n\r\n')).length
+    const unreached = (await ask(port, 'GET /dead HTTP/1.1\r\nHost: a\r\n\r\n')).length
+    const client = await connect(port)
+    client.write(GET)
+    const peer = await backend.next()
+    await peer.until('\r\n\r\n')
+    peer.write(OK)
+    await client.until('ok')
+    expect(server.counters).toMatchObject({
+      accepted: 3,
+      connected: 1,
+      badHeads: 1,
+      connectFailures: 1,
+      bytesRead: 'bad\r\n\r\n'.length + 'GET /dead HTTP/1.1\r\nHost: a\r\n\r\n'.length + GET.length,
+      bytesWritten: bad + unreached + OK.length,
+    })
+  })
+
+  test('each server has its own', async () => {
+    const one = await startProxy(() => undefined)
+    const two = await startProxy(() => undefined)
+    await ask(one.port)
+    expect([one.server.counters.accepted, two.server.counters.accepted]).toEqual([1, 0])
+  })
+})
