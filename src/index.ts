@@ -1,0 +1,37 @@
+export {
+  Head,
+  HeadError,
+  type HeadErrorCode,
+  type Headers,
+  type HeadKind,
+  type HeadLimits,
+  HeadScanner,
+  headErrorCodes,
+  parseHead,
+  type Verdict,
+} from './parser/index.ts'
+export {
+  type ClientInfo,
+  type Connection,
+  type ConnectionEvents,
+  type ConnectionState,
+  type Counters,
+  createServer,
+  type Dest,
+  type Hooks,
+  handler,
+  type Limits,
+  type Phase,
+  ProxyError,
+  type ProxyErrorCode,
+  type ProxyOptions,
+  ProxyServer,
+  proxyErrorCodes,
+} from './proxy/index.ts'
+export {
+  type CookieOptions,
+  createStickyServer,
+  type StickyDest,
+  type StickyLookup,
+  type StickyOptions,
+} from './sticky/index.ts'

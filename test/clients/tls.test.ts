@@ -1,0 +1,162 @@
+import { once } from 'node:events'
+import http from 'node:http'
+import https from 'node:https'
+import net from 'node:net'
+import tls from 'node:tls'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import WebSocket, { WebSocketServer } from 'ws'
+import type { Dest } from '../../src/index.ts'
+import { noise, sha256 } from '../helpers/bytes.ts'
+import { digest, digestOf, keepAliveAgent, send } from '../helpers/http.ts'
+import { MARK, MODES, type Mode, proxyTo } from '../helpers/modes.ts'
+import { Backend, listen, Peer } from '../helpers/net.ts'
+import { certificate } from '../helpers/tls.ts'
+
+const MIB = 2 ** 20
+const host = '127.0.0.1'
+const { key, cert } = certificate()
+const ca = cert
+const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+
+/** Who speaks TLS: the client with badass, badass with the backend, or both. */
+const SIDES = [
+  { sides: 'the client', isFront: true, isBack: false },
+  { sides: 'the backend', isFront: false, isBack: true },
+  { sides: 'both', isFront: true, isBack: true },
+]
+type Sides = (typeof SIDES)[number]
+
+const CASES = MODES.flatMap((mode) => SIDES.map((sides) => ({ ...mode, ...sides })))
+
+describe.each(CASES)('TLS with $sides, $mode', (it) => {
+  test('requests of a keep-alive client, with bodies of 5 MiB', async () => {
+    const { port } = await start(it, digest)
+    const agent = it.isFront ? new https.Agent({ keepAlive: true, maxSockets: 1 }) : keepAliveAgent(1)
+    onTestFinished(() => agent.destroy())
+    for (const [i, size] of [0, 1, 5 * MIB].entries()) {
+      const options = { port, host, agent, ca, method: 'POST' }
+      const request = it.isFront ? https.request(options) : http.request(options)
+      const answer = await send(request, noise(size))
+      expect([size, JSON.parse(String(answer.body))]).toEqual([size, digestOf(noise(size))])
+      expect([size, answer.headers[MARK]]).toEqual([size, it.isMarked && i === 0 ? 'was here' : undefined])
+    }
+  })
+
+  test('a response of 5 MiB, to its end by the end of the connection', async () => {
+    const { port } = await start(it, (_, response) => {
+      response.useChunkedEncodingByDefault = false
+      response.end(noise(5 * MIB))
+    })
+    const options = { port, host, ca, agent: false }
+    const answer = await send(it.isFront ? https.get(options) : http.get(options))
+    expect(sha256(answer.body)).toBe(sha256(noise(5 * MIB)))
+  })
+
+  test('a WebSocket echoes 1 MiB and closes', async () => {
+    const backend = it.isBack ? https.createServer({ key, cert }) : http.createServer()
+    const server = new WebSocketServer({ server: backend })
+    server.on('connection', (socket) => socket.on('message', (data) => socket.send(data)))
+    const { port } = await start(it, backend)
+    const socket = new WebSocket(`${it.isFront ? 'wss' : 'ws'}://localhost:${port}`, { ca, host })
+    onTestFinished(() => socket.terminate())
+    await once(socket, 'open')
+    socket.send(noise(MIB))
+    expect(sha256((await once(socket, 'message'))[0])).toBe(sha256(noise(MIB)))
+    socket.close(1000, 'done')
+    const [code, reason] = await once(socket, 'close')
+    expect([code, String(reason)]).toEqual([1000, 'done'])
+  })
+
+  test('a client that ends its side with the request is heard to end, and gets the whole response', async () => {
+    const { port, backend } = await startRaw(it)
+    const client = await connectTo(port, it)
+    client.end(GET)
+    const peer = await backend.next()
+    expect(await peer.ended()).toBe(GET)
+    peer.write('HTTP/1.1 200 OK\r\n\r\nfirst')
+    await client.until('first')
+    peer.end(' and last')
+    expect((await client.ended()).endsWith('\r\n\r\nfirst and last')).toBe(true)
+  })
+
+  test('a backend that ends its side with the response is heard to end, and gets the whole request', async () => {
+    const { port, backend } = await startRaw(it)
+    const client = await connectTo(port, it)
+    client.write(GET)
+    const peer = await backend.next()
+    await peer.until('\r\n\r\n')
+    peer.end('HTTP/1.1 200 OK\r\n\r\nall')
+    expect((await client.ended()).endsWith('\r\n\r\nall')).toBe(true)
+    client.write('more')
+    await peer.until('more')
+    client.end(' and last')
+    expect(await peer.ended()).toBe(`${GET}more and last`)
+  })
+
+  test('a side that goes away is heard to end by the other, whose last words find nobody', async () => {
+    const { port, backend } = await startRaw(it)
+    for (const side of ['client', 'backend']) {
+      const client = await connectTo(port, it)
+      client.write(GET)
+      const peer = await backend.next()
+      await peer.until('\r\n\r\n')
+      peer.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345')
+      await client.until('12345')
+      const [leaving, other] = side === 'client' ? [client, peer] : [peer, client]
+      leaving.socket.destroy()
+      await other.ended()
+      other.end('last words')
+      await other.closed()
+    }
+  })
+
+  test('a client that is reset is gone for the backend, and reset where there is no TLS to it', async () => {
+    const { port, backend } = await startRaw(it)
+    const raw = net.connect({ port, host })
+    const client = new Peer(it.isFront ? tls.connect({ socket: raw, ca, servername: 'localhost' }) : raw)
+    client.write(GET)
+    const peer = await backend.next()
+    await peer.until('\r\n\r\n')
+    raw.resetAndDestroy()
+    if (it.isBack) {
+      await peer.ended().catch(() => peer.closed())
+    } else {
+      await peer.closed()
+      expect(peer.error?.code).toBe('ECONNRESET')
+    }
+  })
+})
+
+/** A backend, and a proxy in front of it, with TLS on the sides that have it. */
+async function start(it: Mode & Sides, backend: http.RequestListener | net.Server) {
+  const listener = typeof backend === 'function' ? backend : undefined
+  const made = it.isBack ? https.createServer({ key, cert }, listener) : http.createServer(listener)
+  const dest: Dest = {
+    port: await listen(typeof backend === 'function' ? made : backend),
+    host,
+    ...(it.isBack && { tls: { ca } }),
+  }
+  if (!it.isFront) return proxyTo(it, dest)
+  return { port: await listen(tls.createServer({ key, cert }, it.listener(dest))) }
+}
+
+/** The same with a backend that a test plays by hand. */
+async function startRaw(it: Mode & Sides) {
+  const backend = it.isBack
+    ? new Backend((options, accept) => tls.createServer({ ...options, key, cert }, accept))
+    : new Backend()
+  const { port } = await start(it, backend.server)
+  return { port, backend }
+}
+
+/** Connects a client that a test plays by hand. */
+async function connectTo(port: number, it: Sides): Promise<Peer> {
+  const half = { allowHalfOpen: true }
+  const socket = it.isFront ? tls.connect({ port, host, ca, ...half }) : net.connect({ port, host, ...half })
+  onTestFinished(() => {
+    socket.destroy()
+  })
+  const peer = new Peer(socket)
+  await once(socket, it.isFront ? 'secureConnect' : 'connect')
+  return peer
+}
