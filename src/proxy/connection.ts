@@ -19,8 +19,8 @@ const MOST_ATTEMPTS = 100
 export interface Owner {
   readonly settings: Settings
   opened(connection: Connection): void
-  connected(connection: Connection): void
-  failed(connection: Connection, error: ProxyError): void
+  connected(): void
+  failed(error: ProxyError): void
   closed(connection: Connection): void
 }
 
@@ -172,7 +172,7 @@ export class Connection {
   }
 
   #reached(): void {
-    this.#owner.connected(this)
+    this.#owner.connected()
     if (isHeard('connected')) publish('connected', { connection: this, dest: this.#dest! })
   }
 
@@ -194,7 +194,7 @@ export class Connection {
 
   #report(code: ProxyErrorCode, cause?: unknown, phase = PHASES[this.state]): ProxyError {
     const error = new ProxyError(code, phase, cause ?? undefined)
-    this.#owner.failed(this, error)
+    this.#owner.failed(error)
     if (isHeard('error')) publish('error', { connection: this, error, dest: this.#dest })
     return error
   }

@@ -1,3 +1,5 @@
+import { HeadError } from '../parser/index.ts'
+
 /** Every way in which a connection can fail: the status a client gets where it still can get one, and what it means. */
 const FAILURES = {
   BAD_HEAD: [400, 'the request head was refused'],
@@ -41,17 +43,13 @@ export class ProxyError extends Error {
     if (cause !== undefined) this.cause = cause
     this.code = code
     this.phase = phase
-    this.status = code === 'BAD_HEAD' && hasStatus(cause) ? cause.status : status
+    this.status = code === 'BAD_HEAD' && cause instanceof HeadError ? cause.status : status
   }
 }
 
 // When every address of a host failed, Node's AggregateError has a code but no message.
 function messageOf(cause: NodeJS.ErrnoException): string {
   return cause.message || cause.code || cause.name
-}
-
-function hasStatus(cause: unknown): cause is { status: number } {
-  return typeof cause === 'object' && cause !== null && 'status' in cause && typeof cause.status === 'number'
 }
 
 /** Each code with its status and meaning. */

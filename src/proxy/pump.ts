@@ -12,8 +12,8 @@ const HALF_CLOSE: Readonly<Record<FlowState, Readonly<Record<FlowState, PumpStat
 }
 
 export interface PumpEvents {
-  /** So many bytes came from the client; 0 when a backend that lagged wants more. */
-  received(count: number): void
+  /** Bytes came from the client, or a backend that lagged wants more. */
+  received(): void
   /** So many bytes went to the client; 0 when a client that lagged wants more. */
   sent(count: number): void
   /** A direction changed its state. */

@@ -65,7 +65,7 @@ class Engine implements Owner {
     this.#counters.connected++
   }
 
-  failed(_: Connection, { code }: ProxyError): void {
+  failed({ code }: ProxyError): void {
     if (code === 'BAD_HEAD' || code === 'HEAD_TIMEOUT') this.#counters.badHeads++
     else if (code === 'CONNECT_FAILED' || code === 'CONNECT_TIMEOUT') this.#counters.connectFailures++
   }
