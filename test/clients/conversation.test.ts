@@ -1,6 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
 import net from 'node:net'
-import { setImmediate as turn } from 'node:timers/promises'
 import tls from 'node:tls'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -15,8 +14,9 @@ import {
   type ProxyError,
 } from '../../src/index.ts'
 import { Backend, connect, listen, Peer } from '../helpers/net.ts'
-import { play, sent, type Talk, talk, turns } from '../helpers/talk.ts'
+import { play, sent, type Talk, talk } from '../helpers/talk.ts'
 import { certificate } from '../helpers/tls.ts'
+import { turn, turns } from '../helpers/turns.ts'
 
 const { key, cert } = certificate()
 const half = { allowHalfOpen: true }

@@ -2,13 +2,13 @@ import assert from 'node:assert'
 import { once } from 'node:events'
 import http from 'node:http'
 import { Readable } from 'node:stream'
-import { setImmediate as turn } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { noise, readAll, sha256, slices } from '../helpers/bytes.ts'
 import { digest, digestOf, serve } from '../helpers/http.ts'
 import { MARK, MODES } from '../helpers/modes.ts'
 import { deadPort, listen } from '../helpers/net.ts'
+import { turn } from '../helpers/turns.ts'
 
 const MIB = 2 ** 20
 

@@ -3,12 +3,12 @@ import { once } from 'node:events'
 import http from 'node:http'
 import type net from 'node:net'
 import { Readable } from 'node:stream'
-import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { noise, readAll, sha256, slices } from '../helpers/bytes.ts'
-import { answerOf, digest, digestOf, keepAliveAgent, send, serve } from '../helpers/http.ts'
+import { answerOf, digest, digestOf, echoStepwise, keepAliveAgent, send, serve } from '../helpers/http.ts'
 import { MARK, MODES } from '../helpers/modes.ts'
 import { connect } from '../helpers/net.ts'
+import { turn } from '../helpers/turns.ts'
 
 const MIB = 2 ** 20
 
@@ -73,22 +73,7 @@ describe.each(MODES)("Node's http, $mode", (mode) => {
     const { port } = await serve(mode, (request, response) => {
       request.pipe(response)
     })
-    const request = http.request({
-      port,
-      host: '127.0.0.1',
-      method: 'POST',
-      headers: { 'Transfer-Encoding': 'chunked' },
-    })
-    request.write('0')
-    const [response] = (await once(request, 'response')) as [http.IncomingMessage]
-    response.setEncoding('latin1')
-    const echoes = []
-    for await (const chunk of response) {
-      echoes.push(chunk)
-      // The next is only sent when the last has come back.
-      if (echoes.length < 20) request.write(String(echoes.length))
-      else request.end()
-    }
+    const echoes = await echoStepwise({ port, host: '127.0.0.1' }, 20)
     expect(echoes).toEqual(Array.from({ length: 20 }, (_, i) => String(i)))
   })
 

@@ -2,14 +2,14 @@ import { EventEmitter, once } from 'node:events'
 import http from 'node:http'
 import http2 from 'node:http2'
 import net from 'node:net'
-import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import WebSocket, { WebSocketServer } from 'ws'
 import { createServer } from '../../src/index.ts'
 import { noise, readAll, sha256 } from '../helpers/bytes.ts'
-import { digest, digestOf, keepAliveAgent, send } from '../helpers/http.ts'
+import { digest, digestOf, echoStepwise, keepAliveAgent, send } from '../helpers/http.ts'
 import { MARK, MODES, proxyTo } from '../helpers/modes.ts'
 import { connect, listen, Peer } from '../helpers/net.ts'
+import { turn, turns } from '../helpers/turns.ts'
 
 const MIB = 2 ** 20
 const host = '127.0.0.1'
@@ -46,17 +46,7 @@ describe.each(MODES)('a server in the same process, $mode', (mode) => {
       request.pipe(response)
     })
     const { port } = await proxyTo(mode, { server })
-    const headers = { 'Transfer-Encoding': 'chunked' }
-    const request = http.request({ port, host, method: 'POST', headers })
-    request.write('0')
-    const [response] = (await once(request, 'response')) as [http.IncomingMessage]
-    response.setEncoding('latin1')
-    const echoes = []
-    for await (const chunk of response) {
-      echoes.push(chunk)
-      if (echoes.length < 10) request.write(String(echoes.length))
-      else request.end()
-    }
+    const echoes = await echoStepwise({ port, host }, 10)
     expect(echoes.join('')).toBe('0123456789')
   })
 
@@ -161,7 +151,7 @@ describe.each(MODES)('a server in the same process, $mode', (mode) => {
     client.write(bytes)
     client.end()
     const [socket] = await accepted
-    for (let i = 0; i < 20; i++) await turn()
+    await turns(20)
     const peer = new Peer(socket)
     await peer.ended()
     expect(sha256(peer.received)).toBe(sha256(bytes))

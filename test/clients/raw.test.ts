@@ -1,38 +1,24 @@
-import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { createServer } from '../../src/index.ts'
+import { backendEndsFirst, clientEndsFirst } from '../helpers/half-close.ts'
 import { MODES, proxyTo } from '../helpers/modes.ts'
 import { Backend, connect, listen } from '../helpers/net.ts'
-
-const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+import { GET } from '../helpers/proxy.ts'
+import { turns } from '../helpers/turns.ts'
 
 describe.each(MODES)('a client of plain sockets, $mode', (mode) => {
   test('a client that ends its side with the request is heard to end, and gets the whole response', async () => {
     const backend = await Backend.start()
     const { port } = await proxyTo(mode, { port: backend.port, host: '127.0.0.1' })
     const client = await connect(port)
-    client.end(GET)
-    const peer = await backend.next()
-    expect(await peer.ended()).toBe(GET)
-    peer.write('HTTP/1.1 200 OK\r\n\r\nfirst')
-    await client.until('first')
-    peer.end(' and last')
-    expect(await client.ended()).toMatch(/first and last$/)
+    await clientEndsFirst(client, backend)
   })
 
   test('a backend that ends its side with the response is heard to end, and gets the whole request', async () => {
     const backend = await Backend.start()
     const { port } = await proxyTo(mode, { port: backend.port, host: '127.0.0.1' })
     const client = await connect(port)
-    client.write(GET)
-    const peer = await backend.next()
-    await peer.until('\r\n\r\n')
-    peer.end('HTTP/1.1 200 OK\r\n\r\nall')
-    expect(await client.ended()).toMatch(/all$/)
-    client.write('more')
-    await peer.until('more')
-    client.end(' and last')
-    expect(await peer.ended()).toBe(`${GET}more and last`)
+    await backendEndsFirst(client, backend)
   })
 
   test('a client of HTTP/1.0 gets a response that the end of the connection ends', async () => {
@@ -48,12 +34,15 @@ describe.each(MODES)('a client of plain sockets, $mode', (mode) => {
   })
 })
 
+/** For a FIN that was sent to have come. */
+const longEnough = () => turns(50)
+
 test('a client that ends its side while lookup is out is heard to end by the backend', async () => {
   const backend = await Backend.start()
   const client = await connect(
     await listen(
       createServer(async () => {
-        await turns()
+        await longEnough()
         return { port: backend.port, host: '127.0.0.1' }
       }),
     ),
@@ -64,15 +53,12 @@ test('a client that ends its side while lookup is out is heard to end by the bac
 
 test('a backend that ends its side while modify is out is heard to end by the client', async () => {
   const backend = await Backend.start()
-  const client = await connect(await listen(createServer(() => ({ port: backend.port, host: '127.0.0.1' }), turns)))
+  const client = await connect(
+    await listen(createServer(() => ({ port: backend.port, host: '127.0.0.1' }), longEnough)),
+  )
   client.write(GET)
   const peer = await backend.next()
   await peer.until('\r\n\r\n')
   peer.end('HTTP/1.1 200 OK\r\n\r\nbody')
   expect(await client.ended()).toBe('HTTP/1.1 200 OK\r\n\r\nbody')
 })
-
-/** Long enough for a FIN that was sent to have come. */
-async function turns(): Promise<void> {
-  for (let i = 0; i < 50; i++) await turn()
-}

@@ -2,18 +2,19 @@ import { once } from 'node:events'
 import http from 'node:http'
 import net from 'node:net'
 import { join } from 'node:path'
-import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import WebSocket, { WebSocketServer } from 'ws'
 import { type ClientInfo, createServer, type Dest } from '../../src/index.ts'
 import { noise, sha256 } from '../helpers/bytes.ts'
+import { backendEndsFirst, clientEndsFirst } from '../helpers/half-close.ts'
 import { digest, digestOf, keepAliveAgent, send } from '../helpers/http.ts'
 import { MARK, MODES, type Mode } from '../helpers/modes.ts'
 import { Backend, connect, deadPort, listen } from '../helpers/net.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
+import { turn } from '../helpers/turns.ts'
 
 const MIB = 2 ** 20
-const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+const _GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
 
 type Kind = 'unix' | 'ipv6' | 'ipv4'
 const SIDES: { front: Kind; back: Kind }[] = [
@@ -59,13 +60,7 @@ describe.each(CASES)('$front to $back, $mode', (it) => {
     const backend = new Backend()
     const { proxy, to } = await start(it, backend.server)
     const client = await connect(to)
-    client.end(GET)
-    const peer = await backend.next()
-    expect(await peer.ended()).toBe(GET)
-    peer.write('HTTP/1.1 200 OK\r\n\r\nfirst')
-    await client.until('first')
-    peer.end(' and last')
-    expect((await client.ended()).endsWith('\r\n\r\nfirst and last')).toBe(true)
+    const peer = await clientEndsFirst(client, backend)
     await Promise.all([client.closed(), peer.closed()])
     while (proxy.active.size > 0) await turn()
   })
@@ -74,13 +69,7 @@ describe.each(CASES)('$front to $back, $mode', (it) => {
     const backend = new Backend()
     const { proxy, to } = await start(it, backend.server)
     const client = await connect(to)
-    client.write(GET)
-    const peer = await backend.next()
-    await peer.until('\r\n\r\n')
-    peer.end('HTTP/1.1 200 OK\r\n\r\nall')
-    expect((await client.ended()).endsWith('\r\n\r\nall')).toBe(true)
-    client.end('last words')
-    expect(await peer.ended()).toBe(`${GET}last words`)
+    const peer = await backendEndsFirst(client, backend)
     await Promise.all([client.closed(), peer.closed()])
     while (proxy.active.size > 0) await turn()
   })

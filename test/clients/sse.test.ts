@@ -1,11 +1,11 @@
 import { EventEmitter, once } from 'node:events'
 import http from 'node:http'
-import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createServer, type Dest } from '../../src/index.ts'
 import { keepAliveAgent, serve } from '../helpers/http.ts'
 import { MARK, MODES } from '../helpers/modes.ts'
 import { listen } from '../helpers/net.ts'
+import { turn } from '../helpers/turns.ts'
 
 describe.each(MODES)('server-sent events, $mode', (mode) => {
   test('events arrive one by one, as they are sent', async () => {

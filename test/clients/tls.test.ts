@@ -7,16 +7,17 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import WebSocket, { WebSocketServer } from 'ws'
 import type { Dest } from '../../src/index.ts'
 import { noise, sha256 } from '../helpers/bytes.ts'
+import { backendEndsFirst, clientEndsFirst } from '../helpers/half-close.ts'
 import { digest, digestOf, keepAliveAgent, send } from '../helpers/http.ts'
 import { MARK, MODES, type Mode, proxyTo } from '../helpers/modes.ts'
 import { Backend, listen, Peer } from '../helpers/net.ts'
+import { GET } from '../helpers/proxy.ts'
 import { certificate } from '../helpers/tls.ts'
 
 const MIB = 2 ** 20
 const host = '127.0.0.1'
 const { key, cert } = certificate()
 const ca = cert
-const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
 
 /** Who speaks TLS: the client with badass, badass with the backend, or both. */
 const SIDES = [
@@ -70,27 +71,13 @@ describe.each(CASES)('TLS with $sides, $mode', (it) => {
   test('a client that ends its side with the request is heard to end, and gets the whole response', async () => {
     const { port, backend } = await startRaw(it)
     const client = await connectTo(port, it)
-    client.end(GET)
-    const peer = await backend.next()
-    expect(await peer.ended()).toBe(GET)
-    peer.write('HTTP/1.1 200 OK\r\n\r\nfirst')
-    await client.until('first')
-    peer.end(' and last')
-    expect((await client.ended()).endsWith('\r\n\r\nfirst and last')).toBe(true)
+    await clientEndsFirst(client, backend)
   })
 
   test('a backend that ends its side with the response is heard to end, and gets the whole request', async () => {
     const { port, backend } = await startRaw(it)
     const client = await connectTo(port, it)
-    client.write(GET)
-    const peer = await backend.next()
-    await peer.until('\r\n\r\n')
-    peer.end('HTTP/1.1 200 OK\r\n\r\nall')
-    expect((await client.ended()).endsWith('\r\n\r\nall')).toBe(true)
-    client.write('more')
-    await peer.until('more')
-    client.end(' and last')
-    expect(await peer.ended()).toBe(`${GET}more and last`)
+    await backendEndsFirst(client, backend)
   })
 
   test('a side that goes away is heard to end by the other, whose last words find nobody', async () => {

@@ -47,6 +47,22 @@ export async function answerOf(response: http.IncomingMessage): Promise<Answer> 
   return { status: response.statusCode!, headers: response.headers, trailers: response.trailers, body }
 }
 
+/** Sends 0, 1, 2 ... chunked, each only when the one before has come back, and returns what came back. */
+export async function echoStepwise(options: http.RequestOptions, count: number): Promise<string[]> {
+  const headers = { 'Transfer-Encoding': 'chunked' }
+  const request = http.request({ ...options, method: 'POST', headers })
+  request.write('0')
+  const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+  response.setEncoding('latin1')
+  const echoes: string[] = []
+  for await (const chunk of response) {
+    echoes.push(chunk)
+    if (echoes.length < count) request.write(String(echoes.length))
+    else request.end()
+  }
+  return echoes
+}
+
 /** Answers with the length and digest of the body that came. */
 export const digest: http.RequestListener = (request, response) => {
   readAll(request).then(

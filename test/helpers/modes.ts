@@ -1,5 +1,4 @@
 import type net from 'node:net'
-import { setImmediate as turn } from 'node:timers/promises'
 import {
   createServer,
   createStickyServer,
@@ -10,6 +9,7 @@ import {
   type ProxyServer,
 } from '../../src/index.ts'
 import { listen } from './net.ts'
+import { turn } from './turns.ts'
 
 /** The field that `modify` adds, in the modes that have one. */
 export const MARK = 'x-badass'

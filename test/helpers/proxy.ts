@@ -9,7 +9,7 @@ import {
   type ProxyOptions,
   type ProxyServer,
 } from '../../src/index.ts'
-import { connect, listen } from './net.ts'
+import { type Backend, connect, listen } from './net.ts'
 
 export const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
 export const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
@@ -32,6 +32,16 @@ export async function ask(port: number, request = GET): Promise<string> {
   const peer = await connect(port)
   peer.write(request)
   return peer.ended()
+}
+
+/** One whole request, ended by the client, and its answer, ended by the backend: both arrive as they were sent. */
+export async function converse(port: number, backend: Backend, request = GET): Promise<void> {
+  const client = await connect(port)
+  client.end(request)
+  const peer = await backend.next()
+  expect(await peer.ended()).toBe(request)
+  peer.end(OK)
+  expect(await client.ended()).toBe(OK)
 }
 
 /** The text that the engine answers with, apart from its Date. */
@@ -103,11 +113,6 @@ export function expectNoWarnings(): void {
     process.off('warning', warned)
     expect(warnings).toEqual([])
   })
-}
-
-/** Resolves a turn of the event loop later, when what was due has run. */
-export async function turn(): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve))
 }
 
 /** A socket that stays connecting for as long as it lives. */

@@ -1,7 +1,7 @@
-import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { noise } from './bytes.ts'
 import type { Peer } from './net.ts'
+import { turns } from './turns.ts'
 
 /** Bytes to send, in pieces: each is sent when the turns of the event loop before it have passed. */
 type Pieces = { bytes: Buffer; turns: number; isFlushed: boolean }[]
@@ -131,10 +131,6 @@ export const talk: fc.Arbitrary<Talk> = fc.record({
   modifyTurns: fc.nat(4),
   isEdited: fc.boolean(),
 })
-
-export async function turns(count: number): Promise<void> {
-  for (let i = 0; i < count; i++) await turn()
-}
 
 /** Plays one side to its end, and to that of the other. */
 export async function play(peer: Peer, { pieces, deafTurns, lastWords }: Part, isFirst: boolean): Promise<void> {

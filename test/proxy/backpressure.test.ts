@@ -5,7 +5,8 @@ import { type Dest, handler, type ProxyOptions } from '../../src/index.ts'
 import { Flood, lengthOf, stable } from '../helpers/flood.ts'
 import { listen } from '../helpers/net.ts'
 import { duplexPair } from '../helpers/pair.ts'
-import { expectNoWarnings, GET, startProxy, turn, Watch } from '../helpers/proxy.ts'
+import { expectNoWarnings, GET, startProxy, Watch } from '../helpers/proxy.ts'
+import { turn, turns } from '../helpers/turns.ts'
 
 expectNoWarnings()
 
@@ -133,7 +134,7 @@ test('a client that takes up again while modify thinks gets all that came in the
   client.on('data', (chunk) => (length += chunk.length)).resume()
   await drained
   far.end('second')
-  for (let i = 0; i < 5; i++) await turn()
+  await turns(5)
   go()
   await ended
   expect(length).toBe(many.length + 'HTTP/1.1 200 OK\r\n\r\nfirstsecond'.length)

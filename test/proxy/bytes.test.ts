@@ -2,16 +2,15 @@ import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import type { ProxyOptions } from '../../src/index.ts'
 import { Backend, connect } from '../helpers/net.ts'
-import { expectNoWarnings, GET, OK, startProxy, turn } from '../helpers/proxy.ts'
+import { expectNoWarnings, GET, OK, startProxy } from '../helpers/proxy.ts'
+import { turns } from '../helpers/turns.ts'
 
 expectNoWarnings()
 
 const host = '127.0.0.1'
 const MIB = 1 << 20
 
-async function slowly(): Promise<void> {
-  for (let i = 0; i < 20; i++) await turn()
-}
+const slowly = () => turns(20)
 
 /** Setups between which neither side can see a difference. */
 const MODES: [name: string, options: (port: number) => ProxyOptions][] = [

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import type { Dest } from '../../src/index.ts'
 import { Backend, connect, deadPort } from '../helpers/net.ts'
 import { duplexPair } from '../helpers/pair.ts'
-import { answer, ask, expectNoWarnings, GET, OK, startProxy, Watch, withoutDate } from '../helpers/proxy.ts'
+import { answer, ask, converse, expectNoWarnings, GET, OK, startProxy, Watch, withoutDate } from '../helpers/proxy.ts'
 
 expectNoWarnings()
 
@@ -23,26 +23,21 @@ async function failure(dest: Dest) {
 const UNREACHED = answer('502 Bad Gateway', 'CONNECT_FAILED')
 
 describe('a Dest with connect()', () => {
-  async function converse(backend: Backend, open: () => Duplex): Promise<void> {
+  async function converseOver(backend: Backend, open: () => Duplex): Promise<void> {
     const { port } = await startProxy(() => ({ connect: open }))
-    const client = await connect(port)
-    client.end(GET)
-    const peer = await backend.next()
-    expect(await peer.ended()).toBe(GET)
-    peer.end(OK)
-    expect(await client.ended()).toBe(OK)
+    await converse(port, backend)
   }
 
   test('may give a socket that is still connecting', async () => {
     const backend = await Backend.start()
-    await converse(backend, () => net.connect(backend.port, '127.0.0.1'))
+    await converseOver(backend, () => net.connect(backend.port, '127.0.0.1'))
   })
 
   test('may give a socket that has connected', async () => {
     const backend = await Backend.start()
     const socket = net.connect(backend.port, '127.0.0.1')
     await once(socket, 'connect')
-    await converse(backend, () => socket)
+    await converseOver(backend, () => socket)
   })
 
   test('may give a stream in memory', async () => {

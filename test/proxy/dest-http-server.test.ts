@@ -6,8 +6,9 @@ import tls from 'node:tls'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { handler } from '../../src/index.ts'
 import { connect, listen } from '../helpers/net.ts'
-import { expectNoWarnings, GET, startProxy, turn } from '../helpers/proxy.ts'
+import { expectNoWarnings, GET, startProxy } from '../helpers/proxy.ts'
 import { certificate, connectTls } from '../helpers/tls.ts'
+import { turn } from '../helpers/turns.ts'
 
 expectNoWarnings()
 

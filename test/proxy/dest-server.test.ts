@@ -5,8 +5,9 @@ import tls from 'node:tls'
 import { describe, expect, test } from 'vitest'
 import { createServer, type Dest, handler } from '../../src/index.ts'
 import { connect, deadPort, listen, type Peer } from '../helpers/net.ts'
-import { expectNoWarnings, GET, startProxy, turn, Watch } from '../helpers/proxy.ts'
+import { expectNoWarnings, GET, startProxy, Watch } from '../helpers/proxy.ts'
 import { certificate, connectTls } from '../helpers/tls.ts'
+import { turn, turns } from '../helpers/turns.ts'
 
 expectNoWarnings()
 
@@ -99,7 +100,7 @@ describe('a server of this process', () => {
     const client = await connect(port)
     client.write(HELLO)
     await watch.until('connected')
-    for (let i = 0; i < 5; i++) await turn()
+    await turns(5)
     expect(given?.isPaused()).toBe(true)
     expect(read).toEqual([])
     given?.resume()
@@ -111,7 +112,7 @@ describe('a server of this process', () => {
     const server = net.createServer((socket) => socket.pipe(socket))
     for (const request of [GET, HELLO]) {
       const { port } = await startProxy(async () => {
-        for (let i = 0; i < 5; i++) await turn()
+        await turns(5)
         return { server }
       })
       const client = await connect(port)
@@ -171,7 +172,7 @@ describe('a server of this process', () => {
     const { port } = await startProxy<Dest>({
       lookup: () => ({ port: dead, host: '127.0.0.1' }),
       errback: async () => {
-        for (let i = 0; i < 5; i++) await turn()
+        await turns(5)
         return { server }
       },
     })

@@ -4,20 +4,15 @@ import { describe, expect, test } from 'vitest'
 import type { Dest } from '../../src/index.ts'
 import { isDest, isServerDest } from '../../src/proxy/upstream.ts'
 import { Backend, connect, deadPort, listen } from '../helpers/net.ts'
-import { answer, ask, expectNoWarnings, GET, OK, startProxy, Watch, withoutDate } from '../helpers/proxy.ts'
+import { answer, ask, converse, expectNoWarnings, GET, OK, startProxy, Watch, withoutDate } from '../helpers/proxy.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 
 expectNoWarnings()
 
 /** One request and its answer, through a proxy to that Dest. */
-async function converse(dest: Dest, backend: Backend): Promise<void> {
+async function converseBy(dest: Dest, backend: Backend): Promise<void> {
   const { port } = await startProxy(() => dest)
-  const client = await connect(port)
-  client.end(GET)
-  const peer = await backend.next()
-  expect(await peer.ended()).toBe(GET)
-  peer.end(OK)
-  expect(await client.ended()).toBe(OK)
+  await converse(port, backend)
 }
 
 const start = async (on: net.ListenOptions) => {
@@ -29,25 +24,25 @@ const start = async (on: net.ListenOptions) => {
 describe('a Dest with a port', () => {
   test('reaches an IPv4 address', async () => {
     const backend = await Backend.start()
-    await converse({ port: backend.port, host: '127.0.0.1' }, backend)
+    await converseBy({ port: backend.port, host: '127.0.0.1' }, backend)
   })
 
   test('reaches an IPv6 address', async () => {
     const backend = await start({ port: 0, host: '::1' })
-    await converse({ port: backend.port, host: '::1' }, backend)
+    await converseBy({ port: backend.port, host: '::1' }, backend)
   })
 
   test('reaches a host by name, on whichever of its addresses it listens', async () => {
     for (const { address } of await lookup('localhost', { all: true })) {
       const backend = await start({ port: 0, host: address })
-      await converse({ port: backend.port, host: 'localhost' }, backend)
+      await converseBy({ port: backend.port, host: 'localhost' }, backend)
     }
   })
 
   test('is on localhost unless it says other', async () => {
     const backend = await Backend.start()
-    await converse({ port: backend.port }, backend)
-    await converse({ port: backend.port, host: undefined }, backend)
+    await converseBy({ port: backend.port }, backend)
+    await converseBy({ port: backend.port, host: undefined }, backend)
   })
 
   test('that refuses makes a 502', async () => {
@@ -76,7 +71,7 @@ describe('a Dest with a port', () => {
 describe('a Dest with a path', () => {
   test('reaches a Unix socket', async () => {
     const path = `${temporaryDirectory()}/backend.sock`
-    await converse({ path }, await start({ path }))
+    await converseBy({ path }, await start({ path }))
   })
 
   test('that is not there makes a 502', async () => {
@@ -119,7 +114,7 @@ describe('the form of a Dest', () => {
       { tls: false },
       { tls: undefined },
     ]) {
-      await converse({ port, host: '127.0.0.1', ...extra } as Dest, backend)
+      await converseBy({ port, host: '127.0.0.1', ...extra } as Dest, backend)
     }
   })
 
@@ -132,7 +127,7 @@ describe('the form of a Dest', () => {
   test('a path goes before a port', async () => {
     const path = `${temporaryDirectory()}/backend.sock`
     const backend = await start({ path })
-    await converse({ path, port: await deadPort() }, backend)
+    await converseBy({ path, port: await deadPort() }, backend)
   })
 
   for (const right of [

@@ -3,7 +3,8 @@ import net from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createServer, handler } from '../../src/index.ts'
 import { Backend, connect, listen } from '../helpers/net.ts'
-import { expectNoWarnings, GET, OK, startProxy, turn, Watch } from '../helpers/proxy.ts'
+import { expectNoWarnings, GET, OK, startProxy, Watch } from '../helpers/proxy.ts'
+import { turn, turns } from '../helpers/turns.ts'
 
 expectNoWarnings()
 
@@ -27,7 +28,7 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
     () => (settled = true),
     () => (settled = true),
   )
-  for (let i = 0; i < 5; i++) await turn()
+  await turns(5)
   return settled
 }
 

@@ -5,8 +5,9 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { Dest, Limits } from '../../src/index.ts'
 import { lengthOf, stable } from '../helpers/flood.ts'
 import { connect } from '../helpers/net.ts'
-import { answer, ask, expectNoWarnings, GET, startProxy, turn, Watch, withoutDate } from '../helpers/proxy.ts'
+import { answer, ask, expectNoWarnings, GET, startProxy, Watch, withoutDate } from '../helpers/proxy.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
+import { turn } from '../helpers/turns.ts'
 
 expectNoWarnings()
 

@@ -5,15 +5,15 @@ import { Backend, connect, deadPort } from '../helpers/net.ts'
 import {
   answer,
   ask,
+  converse,
   expectNoWarnings,
   GET,
-  OK,
   stalled,
   startProxy,
-  turn,
   Watch,
   withoutDate,
 } from '../helpers/proxy.ts'
+import { turn, turns } from '../helpers/turns.ts'
 
 expectNoWarnings()
 
@@ -114,12 +114,7 @@ describe('errback returns', () => {
         await wait()
         return { port: backend.port, host }
       })
-      const client = await connect(port)
-      client.end(POST)
-      const peer = await backend.next()
-      expect(await peer.ended()).toBe(POST)
-      peer.end(OK)
-      expect(await client.ended()).toBe(OK)
+      await converse(port, backend, POST)
       expect(backend.accepted).toBe(1)
     })
   }
@@ -144,12 +139,7 @@ describe('errback returns', () => {
       given.push(failed)
       return tries[given.length - 1]
     })
-    const client = await connect(port)
-    client.end(POST)
-    const peer = await backend.next()
-    expect(await peer.ended()).toBe(POST)
-    peer.end(OK)
-    expect(await client.ended()).toBe(OK)
+    await converse(port, backend, POST)
     await watch.until('close')
     expect(given).toEqual([dest, ...tries.slice(0, -1)])
     expect(watch.all('routed').map(({ dest }) => dest)).toEqual([dest, ...tries])
@@ -218,7 +208,7 @@ describe('errback returns', () => {
       client.reset()
       await watch.until('close')
       answerNow()
-      for (let i = 0; i < 5; i++) await turn()
+      await turns(5)
       expect(watch.codes).toEqual(['CONNECT_FAILED', 'CLIENT_RESET'])
     }
     expect(backend.accepted).toBe(0)
@@ -277,7 +267,7 @@ describe('an errback that gives a dead Dest again and again', () => {
       client.reset()
       await watch.until('close')
       goOn()
-      for (let i = 0; i < 10; i++) await turn()
+      await turns(10)
       expect(tries).toBe(20)
       expect(watch.codes.at(-1)).toBe('CLIENT_RESET')
     })

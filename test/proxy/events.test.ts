@@ -3,7 +3,8 @@ import net from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Connection, Dest, ProxyOptions } from '../../src/index.ts'
 import { Backend, connect, deadPort } from '../helpers/net.ts'
-import { ask, expectNoWarnings, GET, OK, stalled, startProxy, turn, Watch } from '../helpers/proxy.ts'
+import { ask, expectNoWarnings, GET, OK, stalled, startProxy, Watch } from '../helpers/proxy.ts'
+import { turn, turns } from '../helpers/turns.ts'
 
 expectNoWarnings()
 
@@ -104,7 +105,7 @@ describe('the events of a connection', () => {
         const client = net.connect(port, host).on('error', () => undefined)
         client.resume().end(request)
         await new Promise((resolve) => client.on('close', resolve))
-        for (let i = 0; i < 5; i++) await turn()
+        await turns(5)
         expect(watch.all('close')).toHaveLength(1)
         expect(server.active.size).toBe(0)
       })

@@ -1,7 +1,7 @@
 import { PassThrough, Readable, Writable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { Flow, type FlowState } from '../../src/proxy/flow.ts'
-import { turn } from '../helpers/proxy.ts'
+import { turn, turns } from '../helpers/turns.ts'
 
 /** A sink that takes a chunk each time it is told to. */
 function slowSink() {
@@ -52,11 +52,11 @@ describe('a flow', () => {
     expect(sink.write('full')).toBe(false)
     const { flow, counts } = start(source, sink)
     flow.start()
-    for (let i = 0; i < 3; i++) await turn()
+    await turns(3)
     expect(source.readableLength).toBe(5)
     expect(counts).toEqual([])
     take()
-    for (let i = 0; i < 3; i++) await turn()
+    await turns(3)
     expect(source.readableLength).toBe(0)
     expect(counts).toEqual([0, 5])
   })
@@ -71,7 +71,7 @@ describe('a flow', () => {
     flow.discard()
     flow.discard()
     take()
-    for (let i = 0; i < 3; i++) await turn()
+    await turns(3)
     expect(sink.writableFinished).toBe(true)
     expect(states).toEqual(['ended', 'flushed'])
   })

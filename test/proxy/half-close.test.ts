@@ -8,17 +8,16 @@ import { type Dest, handler, type ProxyOptions } from '../../src/index.ts'
 import { Flood } from '../helpers/flood.ts'
 import { Backend, connect, listen } from '../helpers/net.ts'
 import { duplexPair } from '../helpers/pair.ts'
-import { expectNoWarnings, GET, OK, startProxy, turn, Watch } from '../helpers/proxy.ts'
+import { expectNoWarnings, GET, OK, startProxy, Watch } from '../helpers/proxy.ts'
 import { certificate } from '../helpers/tls.ts'
+import { turn, turns } from '../helpers/turns.ts'
 
 expectNoWarnings()
 
 const host = '127.0.0.1'
 const MIB = 1 << 20
 
-async function slowly(): Promise<void> {
-  for (let i = 0; i < 20; i++) await turn()
-}
+const slowly = () => turns(20)
 
 const MODES: [name: string, options: (port: number) => ProxyOptions][] = [
   ['plain', (port) => ({ lookup: () => ({ port, host }) })],
@@ -123,7 +122,7 @@ test('a connection with nothing more to say is closed when both sides have ended
   client.end(GET)
   const peer = await backend.next()
   await peer.ended()
-  for (let i = 0; i < 10; i++) await turn()
+  await turns(10)
   const { connection } = watch.all('open')[0]!
   expect(connection.state).toBe('Tunnelling')
   peer.end()
@@ -149,7 +148,7 @@ test('a client that has said and heard all may close: what it said still reaches
   slow.push(null)
   expect(await client.ended()).toBe(OK)
   await client.closed()
-  for (let i = 0; i < 10; i++) await turn()
+  await turns(10)
   expect(watch.names).toEqual(['open', 'routed', 'connected'])
   while (!slow.closed) {
     take()

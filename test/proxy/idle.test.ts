@@ -1,7 +1,8 @@
 import { describe, expect, test, vi } from 'vitest'
 import type { Dest, ProxyOptions } from '../../src/index.ts'
 import { Backend, connect } from '../helpers/net.ts'
-import { expectNoWarnings, GET, OK, startProxy, turn, Watch } from '../helpers/proxy.ts'
+import { expectNoWarnings, GET, OK, startProxy, Watch } from '../helpers/proxy.ts'
+import { turns } from '../helpers/turns.ts'
 
 expectNoWarnings()
 
@@ -30,7 +31,7 @@ async function withClock(run: (pass: (ms: number) => void) => Promise<void>): Pr
 }
 
 async function settled(): Promise<void> {
-  for (let i = 0; i < 5; i++) await turn()
+  await turns(5)
 }
 
 describe('idleTimeout', () => {

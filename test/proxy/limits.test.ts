@@ -1,18 +1,8 @@
 import { describe, expect, test, vi } from 'vitest'
 import type { Dest, ProxyOptions } from '../../src/index.ts'
 import { Backend, connect } from '../helpers/net.ts'
-import {
-  answer,
-  ask,
-  expectNoWarnings,
-  GET,
-  OK,
-  stalled,
-  startProxy,
-  turn,
-  Watch,
-  withoutDate,
-} from '../helpers/proxy.ts'
+import { answer, ask, expectNoWarnings, GET, OK, stalled, startProxy, Watch, withoutDate } from '../helpers/proxy.ts'
+import { turn } from '../helpers/turns.ts'
 
 expectNoWarnings()
 

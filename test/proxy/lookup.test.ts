@@ -2,7 +2,8 @@ import type net from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { type ClientInfo, type Dest, Head, type ProxyOptions } from '../../src/index.ts'
 import { Backend, connect, deadPort } from '../helpers/net.ts'
-import { answer, ask, expectNoWarnings, GET, OK, startProxy, turn, Watch, withoutDate } from '../helpers/proxy.ts'
+import { answer, ask, converse, expectNoWarnings, GET, OK, startProxy, Watch, withoutDate } from '../helpers/proxy.ts'
+import { turn, turns } from '../helpers/turns.ts'
 
 expectNoWarnings()
 
@@ -29,7 +30,7 @@ describe('what lookup returns', () => {
     [
       'a promise of one that takes its time',
       async (dest) => {
-        for (let i = 0; i < 5; i++) await turn()
+        await turns(5)
         return dest
       },
     ],
@@ -57,12 +58,7 @@ describe('what lookup returns', () => {
       const watch = new Watch()
       const backend = await Backend.start()
       const { port } = await startProxy(() => give({ port: backend.port, host }))
-      const client = await connect(port)
-      client.end(GET)
-      const peer = await backend.next()
-      expect(await peer.ended()).toBe(GET)
-      peer.end(OK)
-      expect(await client.ended()).toBe(OK)
+      await converse(port, backend)
       await watch.until('close')
       expect(watch.names).toEqual(['open', 'routed', 'connected', 'close'])
       expect(backend.accepted).toBe(1)
@@ -296,7 +292,7 @@ test('a lookup that settles after the client has left changes nothing', async ()
     client.reset()
     await watch.until('close')
     end()
-    for (let i = 0; i < 5; i++) await turn()
+    await turns(5)
     expect(watch.names).toEqual(['open', 'error', 'close'])
     expect(watch.codes).toEqual(['CLIENT_RESET'])
     expect(backend.accepted).toBe(0)

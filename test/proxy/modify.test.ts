@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { Head, ProxyOptions } from '../../src/index.ts'
 import { Backend, connect, type Peer } from '../helpers/net.ts'
-import { answer, expectNoWarnings, GET, OK, startProxy, turn, Watch, withoutDate } from '../helpers/proxy.ts'
+import { answer, expectNoWarnings, GET, OK, startProxy, Watch, withoutDate } from '../helpers/proxy.ts'
+import { turn, turns } from '../helpers/turns.ts'
 
 expectNoWarnings()
 
@@ -25,7 +26,7 @@ async function meet(modify: Modify, limits: Partial<ProxyOptions> = {}, request 
 async function sendApart(peer: Peer, pieces: string[]): Promise<void> {
   for (const piece of pieces) {
     await peer.flush(piece)
-    for (let i = 0; i < 3; i++) await turn()
+    await turns(3)
   }
 }
 
@@ -100,7 +101,7 @@ describe('modify sees the final head, and the client gets everything in order', 
     client.socket.pause()
     const many = HINTS.repeat(50_000)
     const sent = peer.flush(many + OK)
-    for (let i = 0; i < 50; i++) await turn()
+    await turns(50)
     client.socket.resume()
     await sent
     peer.end('after')
@@ -190,7 +191,7 @@ describe('what modify does', () => {
       await watch.until('close')
       await peer.closed()
       end()
-      for (let i = 0; i < 5; i++) await turn()
+      await turns(5)
       expect(watch.codes).toEqual(['CLIENT_RESET'])
     })
   }
@@ -198,7 +199,7 @@ describe('what modify does', () => {
   for (const size of [0, 10]) {
     test(`a backend that ends while modify thinks: its head, ${size} bytes of body and its end still come`, async () => {
       const { client, peer, watch } = await meet(async (head) => {
-        for (let i = 0; i < 10; i++) await turn()
+        await turns(10)
         head.set('Via', 'x')
       })
       client.end()
@@ -219,7 +220,7 @@ describe('what modify does', () => {
     const { connection } = watch.all('connected')[0]!
     while (connection.state !== 'Modifying') await turn()
     peer.reset()
-    for (let i = 0; i < 10; i++) await turn()
+    await turns(10)
     expect(connection.state).toBe('Modifying')
     end()
     await watch.until('close')

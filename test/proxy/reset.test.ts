@@ -4,7 +4,8 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Connection, ConnectionState, Dest, ProxyOptions } from '../../src/index.ts'
 import { Flood } from '../helpers/flood.ts'
 import { Backend, connect, Peer } from '../helpers/net.ts'
-import { expectNoWarnings, GET, OK, stalled, startProxy, turn, Watch } from '../helpers/proxy.ts'
+import { expectNoWarnings, GET, OK, stalled, startProxy, Watch } from '../helpers/proxy.ts'
+import { turn, turns } from '../helpers/turns.ts'
 
 expectNoWarnings()
 
@@ -158,7 +159,7 @@ async function play(state: ConnectionState, scene: (stage: Stage) => Promise<unk
   const { connection } = await watch.until('open')
   while (connection.state !== state) await turn()
   // What is to happen of itself has happened.
-  for (let i = 0; i < 3; i++) await turn()
+  await turns(3)
   return { client: client!, peer: peer instanceof Peer ? peer : undefined, connection, watch }
 }
 
@@ -173,7 +174,7 @@ describe('a client that is reset', () => {
       expect(connection.state).toBe('Closed')
       await peer?.closed()
       if (peer) expect(peer.error?.code).toMatch(/^(ECONNRESET|EPIPE)$/)
-      for (let i = 0; i < 5; i++) await turn()
+      await turns(5)
       expect(watch.all('close')).toHaveLength(1)
       const isTold = state !== 'HandedOver' && state !== 'Replying'
       expect(watch.codes.filter((code) => code === 'CLIENT_RESET')).toHaveLength(isTold ? 1 : 0)
@@ -202,7 +203,7 @@ describe('a backend that is reset', () => {
       peer!.reset()
       if (name === 'the backend has ended') {
         // It has said all it had to say: the client may still want to read that, and is left to end.
-        for (let i = 0; i < 5; i++) await turn()
+        await turns(5)
         expect(connection.state).toBe('Tunnelling')
         client.end('unheard')
       }

@@ -4,8 +4,9 @@ import tls from 'node:tls'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createServer, type Dest, handler, type ProxyOptions } from '../../src/index.ts'
 import { Backend, connect, listen } from '../helpers/net.ts'
-import { ask, expectNoWarnings, GET, OK, startProxy, turn, Watch } from '../helpers/proxy.ts'
+import { ask, expectNoWarnings, GET, OK, startProxy, Watch } from '../helpers/proxy.ts'
 import { certificate, connectTls } from '../helpers/tls.ts'
+import { turn, turns } from '../helpers/turns.ts'
 
 expectNoWarnings()
 
@@ -72,7 +73,7 @@ describe('a socket that is in no state to be proxied', () => {
         take(socket)
         await watch.until('close')
         await closed(socket)
-        for (let i = 0; i < 3; i++) await turn()
+        await turns(3)
         expect(watch.all('open')).toHaveLength(1)
         expect(watch.all('close')).toHaveLength(1)
         expect(watch.codes).toEqual(codes)
@@ -176,7 +177,7 @@ describe('a stream of one`s own that misbehaves', () => {
         const client = net.connect(port, host).on('error', () => undefined)
         client.resume().end(GET)
         await watch.until('connected')
-        for (let i = 0; i < 10; i++) await turn()
+        await turns(10)
         for (const connection of server.active) connection.destroy()
         await new Promise((resolve) => (client.closed ? resolve(undefined) : client.on('close', resolve)))
         expect(watch.all('close')).toHaveLength(1)
