@@ -204,13 +204,14 @@ export class Connection {
     if (this.state === 'Connecting') this.#life.enter('Routing')
     this.#dropUpstream()
     if (!errback || this.#attempts >= MOST_ATTEMPTS) return this.#reply(error)
+    const { head } = this.#request!
     const failed = (cause: unknown) => {
       if (this.state !== 'Routing') return
       this.#report('ERRBACK_FAILED', cause, error.phase)
       if (this.state === 'Routing') this.#reply(error)
     }
     settle(
-      () => after(errback(error, this.#dest), readOutcome),
+      () => after(errback(error, this.#dest, head), readOutcome),
       (outcome) => {
         if (outcome.kind === 'readable') this.#replyWith(outcome.source)
         else if (this.state !== 'Routing') return

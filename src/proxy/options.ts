@@ -14,6 +14,8 @@ export interface ClientInfo {
 }
 
 type Maybe<T> = T | Promise<T>
+// biome-ignore lint/suspicious/noConfusingVoidType: a hook that returns nothing is a hook
+type Instead<D extends Dest> = D | Readable | undefined | null | void
 
 export interface Hooks<D extends Dest = Dest> {
   /**
@@ -26,9 +28,9 @@ export interface Hooks<D extends Dest = Dest> {
   /**
    * Says what becomes of a client when its backend could not be reached, or (with no `dest`) when lookup had none.
    * Nothing: the client is reset. A Readable: its bytes are the answer. A Dest: is tried next; no byte has been sent.
+   * `head` is the request's, as lookup left it; what errback writes to it goes to the Dest that it returns.
    */
-  // biome-ignore lint/suspicious/noConfusingVoidType: a hook that returns nothing is a hook
-  errback?: ((error: ProxyError, dest: D | undefined) => Maybe<D | Readable | undefined | null | void>) | undefined
+  errback?: ((error: ProxyError, dest: D | undefined, head: Head) => Maybe<Instead<D>>) | undefined
 }
 
 export interface Limits extends HeadLimits {

@@ -66,7 +66,7 @@ export function createStickyServer<D extends StickyDest>(
         const { sticky } = checked(dest)
         if (sticky) cookie.write(head, sticky)
       }),
-    errback: errback && ((error, dest) => after(errback(error, dest), checked)),
+    errback: errback && ((error, dest, head) => after(errback(error, dest, head), checked)),
   })
 }
 

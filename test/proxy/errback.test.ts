@@ -36,7 +36,7 @@ const WAYS: [name: string, wait: () => void | Promise<void>][] = [
 describe('errback is told', () => {
   test('what failed, and the Dest', async () => {
     const told: [ProxyError, Dest | undefined][] = []
-    const { port, dest } = await startDead((...args) => void told.push(args))
+    const { port, dest } = await startDead((error, dest) => void told.push([error, dest]))
     await expect(ask(port)).rejects.toThrow(/ECONNRESET/)
     expect(told).toHaveLength(1)
     expect(told[0]![0]).toMatchObject({ code: 'CONNECT_FAILED', phase: 'connect', cause: { code: 'ECONNREFUSED' } })
