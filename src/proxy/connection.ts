@@ -51,6 +51,8 @@ export class Connection {
   #reader: HeadReader | undefined
   #exchange: Exchange | undefined
   #answer: Answer | undefined
+  /** Whoever is told so may ask for it again. */
+  #isDestroyed = false
 
   constructor(socket: net.Socket, owner: Owner) {
     this.#owner = owner
@@ -95,7 +97,10 @@ export class Connection {
 
   /** Ends the connection at once: both sides are reset. */
   destroy(): void {
-    if (this.state !== 'Closed') this.#abort()
+    if (this.state === 'Closed' || this.#isDestroyed) return
+    this.#isDestroyed = true
+    this.#report('DESTROYED')
+    this.#abort()
   }
 
   #awaitHead(): void {
@@ -255,7 +260,7 @@ export class Connection {
         // What it sent may still be on its way to the backend.
         if (!cause && this.#exchange?.isClientDone) return
         this.#report('CLIENT_RESET', cause)
-        this.destroy()
+        this.#abort()
     }
   }
 
@@ -267,6 +272,8 @@ export class Connection {
 
   /** Breaks both sides off. */
   #abort(): void {
+    // Whoever was told of the reason may have ended it.
+    if (this.state === 'Closed') return
     this.#dropUpstream()
     this.#close(reset)
   }

@@ -19,6 +19,7 @@ const FAILURES = {
   REPLY_FAILED: [undefined, 'the Readable that errback returned broke off'],
   CLIENT_RESET: [undefined, 'the client broke the connection off'],
   BACKEND_RESET: [undefined, 'the backend broke the connection off'],
+  DESTROYED: [undefined, 'the connection was ended by destroy(), or at the end of a drain'],
   IDLE_TIMEOUT: [undefined, 'no byte went either way for idleTimeout'],
   HALF_CLOSE_TIMEOUT: [undefined, 'one side had ended, and no byte went the other way for halfCloseTimeout'],
 } as const satisfies Record<string, readonly [status: number | undefined, meaning: string]>
@@ -47,9 +48,19 @@ export class ProxyError extends Error {
   }
 }
 
-// When every address of a host failed, Node's AggregateError has a code but no message.
-function messageOf(cause: NodeJS.ErrnoException): string {
-  return cause.message || cause.code || cause.name
+/** What something that was thrown says. When every address of a host failed, Node's AggregateError has only a code. */
+export function messageOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause)
+  return cause.message || (cause as NodeJS.ErrnoException).code || cause.name
+}
+
+const EXHAUSTED: ReadonlySet<unknown> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EADDRNOTAVAIL'])
+
+/** Whether this machine has run out of files, ports or memory: no fault of the backend that was to be reached. */
+export function isExhausted(cause: unknown): boolean {
+  // Of a host with several addresses, each was tried.
+  if (cause instanceof AggregateError && cause.errors.length > 0) return cause.errors.every(isExhausted)
+  return EXHAUSTED.has((cause as NodeJS.ErrnoException | undefined)?.code)
 }
 
 /** Each code with its status and meaning. */

@@ -68,6 +68,8 @@ export interface Rule {
   takes: string
   isRight(value: unknown): boolean
   byDefault?: unknown
+  /** No error shows what it got. */
+  isSecret?: boolean
 }
 
 const isFunction = (value: unknown) => typeof value === 'function'
@@ -75,7 +77,7 @@ const optionalFunction: Rule = {
   takes: 'a function',
   isRight: (value) => value === undefined || value === null || isFunction(value),
 }
-const integer = (least: number, most: number, byDefault: number, unit = ''): Rule => ({
+export const integer = (least: number, most: number, byDefault: number, unit = ''): Rule => ({
   takes: `an integer from ${least} to ${most}${unit}`,
   isRight: (value) => Number.isInteger(value) && (value as number) >= least && (value as number) <= most,
   byDefault,
@@ -126,9 +128,11 @@ export function checkBy(
   }
   const given = options as Record<string, unknown>
   const checked: Record<string, unknown> = {}
-  for (const [name, { takes, isRight, byDefault }] of Object.entries(rules)) {
+  for (const [name, { takes, isRight, byDefault, isSecret }] of Object.entries(rules)) {
     const value = given[name] === undefined ? byDefault : given[name]
-    if (!isRight(value)) throw new TypeError(`${path}${name}: got ${show(value)}; takes ${takes}`)
+    if (!isRight(value)) {
+      throw new TypeError(`${path}${name}: got ${isSecret ? redact(value) : show(value)}; takes ${takes}`)
+    }
     checked[name] = value
   }
   return checked
@@ -136,4 +140,11 @@ export function checkBy(
 
 function show(value: unknown): string {
   return inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY })
+}
+
+/** Says what kind of thing a secret is: what is empty or missing is none, and is shown. */
+function redact(value: unknown): string {
+  if (Array.isArray(value)) return `[${[...value].map(redact).join(', ')}]`
+  if (value === '' || value === undefined || value === null) return show(value)
+  return `(hidden ${typeof value})`
 }

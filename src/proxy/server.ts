@@ -26,6 +26,23 @@ export interface Counters {
   bytesWritten: number
 }
 
+const NO_COUNTERS: Readonly<Counters> = {
+  accepted: 0,
+  open: 0,
+  connected: 0,
+  badHeads: 0,
+  connectFailures: 0,
+  bytesRead: 0,
+  bytesWritten: 0,
+}
+
+/** The counters of several servers as those of one. */
+export function addUp(all: Iterable<Readonly<Counters>>): Counters {
+  const sum = { ...NO_COUNTERS }
+  for (const one of all) for (const name of Object.keys(sum) as (keyof Counters)[]) sum[name] += one[name]
+  return sum
+}
+
 /** The connections of one server or handler, and what came of them. */
 class Engine implements Owner {
   readonly settings: Settings
@@ -33,15 +50,7 @@ class Engine implements Owner {
   /** Drains under way: while there are any, nobody new is taken. */
   drains = 0
   readonly #whenIdle: (() => void)[] = []
-  readonly #counters: Counters = {
-    accepted: 0,
-    open: 0,
-    connected: 0,
-    badHeads: 0,
-    connectFailures: 0,
-    bytesRead: 0,
-    bytesWritten: 0,
-  }
+  readonly #counters: Counters = { ...NO_COUNTERS }
 
   constructor(settings: Settings) {
     this.settings = settings

@@ -31,6 +31,9 @@ export type Dest =
 
 export type StreamDest = Exclude<Dest, ServerDest>
 
+/** What of the settings a socket to a backend is given. */
+type SocketSettings = Pick<Settings, 'noDelay' | 'keepAlive' | 'keepAliveInitialDelay'>
+
 // A property of that name which is not right for its form is the user's own: `{ port: 80, server: 'blue' }` is a port.
 const isConnectDest = (dest: object): dest is ConnectDest => 'connect' in dest && typeof dest.connect === 'function'
 const isPathDest = (dest: object): dest is PathDest =>
@@ -64,7 +67,7 @@ export function readOutcome(value: unknown): Outcome {
 }
 
 /** Starts a connection to a backend. May throw what `dest.connect` or `tls.connect` throws. */
-export function openUpstream(dest: StreamDest, settings: Settings): Duplex {
+export function openUpstream(dest: StreamDest, settings: SocketSettings): Duplex {
   const upstream = open(dest, settings)
   if (upstream instanceof net.Socket) readOnWriteError(upstream)
   return upstream
@@ -90,7 +93,7 @@ function readOnWriteError(socket: net.Socket): void {
   socket._writev = (chunks, done) => (isBroken ? done() : _writev.call(socket, chunks, tolerant(done)))
 }
 
-function open(dest: StreamDest, settings: Settings): Duplex {
+function open(dest: StreamDest, settings: SocketSettings): Duplex {
   const { noDelay, keepAlive, keepAliveInitialDelay } = settings
   const socketOptions = { noDelay, keepAlive, keepAliveInitialDelay, allowHalfOpen: true }
   if (isConnectDest(dest)) return openOwn(dest)

@@ -79,7 +79,8 @@ describe('drain', () => {
     expect(server.active.size).toBe(0)
     await Promise.all([client.closed(), peer.closed()])
     expect([client.error?.code, peer.error?.code]).toEqual(['ECONNRESET', 'ECONNRESET'])
-    expect(watch.names).toEqual(['open', 'routed', 'connected', 'close'])
+    expect(watch.names).toEqual(['open', 'routed', 'connected', 'error', 'close'])
+    expect(watch.codes).toEqual(['DESTROYED'])
   })
 
   test('with 0 ms resets at once, in whatever state', async () => {

@@ -20,6 +20,7 @@ const STATUS: Record<ProxyErrorCode, number | undefined> = {
   REPLY_FAILED: undefined,
   CLIENT_RESET: undefined,
   BACKEND_RESET: undefined,
+  DESTROYED: undefined,
   IDLE_TIMEOUT: undefined,
   HALF_CLOSE_TIMEOUT: undefined,
 }

@@ -151,7 +151,8 @@ test('a Dest may destroy its connection', async () => {
     },
   }))
   await expect(ask(port)).rejects.toThrow(/ECONNRESET/)
-  expect(watch.names).toEqual(['open', 'routed', 'close'])
+  expect(watch.names).toEqual(['open', 'routed', 'error', 'close'])
+  expect(watch.codes).toEqual(['DESTROYED'])
   expect(opened?.destroyed).toBe(true)
 })
 
