@@ -1,10 +1,9 @@
-import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto'
+import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto'
 import { inspect } from 'node:util'
 import type { Head } from '../parser/index.ts'
 import { checkBy, flag, type Rule } from '../proxy/index.ts'
+import { keysOf, SECRET_RULE, type Secret } from './secret.ts'
 import { isDeletion, parseAttributes, scopeOf, splitPair, trimBlanks } from './set-cookie.ts'
-
-type Secret = string | Uint8Array
 
 /** The 32 bytes of an HMAC-SHA256 in base64url. */
 const SIGNATURE_LENGTH = 43
@@ -25,9 +24,6 @@ export interface CookieOptions {
   attributes?: string
 }
 
-const isSecret = (value: unknown): value is Secret =>
-  (typeof value === 'string' || value instanceof Uint8Array) && value.length > 0
-
 const RULES: Readonly<Record<keyof CookieOptions, Rule>> = {
   name: {
     takes: 'a token (RFC 6265 4.1.1)',
@@ -36,14 +32,7 @@ const RULES: Readonly<Record<keyof CookieOptions, Rule>> = {
   },
   insert: flag(false),
   indirect: flag(false),
-  secret: {
-    takes: 'a string or bytes, not empty, or a list of them',
-    // Spread, as every() does not look at the holes of an array.
-    isRight: (value) =>
-      value === undefined ||
-      isSecret(value) ||
-      (Array.isArray(value) && value.length > 0 && [...value].every(isSecret)),
-  },
+  secret: SECRET_RULE,
   attributes: {
     takes: "cookie attributes, as in 'Path=/; Secure'",
     isRight: (value) => typeof value === 'string' && (value === '' || value.split(';').every(isAttribute)),
@@ -66,7 +55,6 @@ export class StickyCookie {
   readonly #name: string
   readonly #insert: boolean
   readonly #indirect: boolean
-  /** Copies: what becomes of the caller's bytes or list cannot weaken them. */
   readonly #keys: readonly KeyObject[]
   readonly #attributes: string
 
@@ -77,8 +65,7 @@ export class StickyCookie {
     this.#name = name
     this.#insert = insert
     this.#indirect = indirect
-    const secrets = secret === undefined ? [] : isSecret(secret) ? [secret] : secret
-    this.#keys = secrets.map((one) => createSecretKey(Buffer.from(one)))
+    this.#keys = keysOf(secret)
     this.#attributes = attributes
   }
 

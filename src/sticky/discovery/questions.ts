@@ -1,0 +1,124 @@
+import type { SrvRecord } from 'node:dns'
+import { Resolver } from 'node:dns/promises'
+
+/** Names whose addresses are asked for at a time: many more would flood the server, or our own socket. */
+const AT_A_TIME = 16
+/** Each question is asked twice, the second time with twice the patience. */
+const TRIES = 2
+const SHARES = 3
+/** The name, or what is asked of it, is not there. All else is trouble on the way, and says nothing of the name. */
+const NOT_THERE: ReadonlySet<unknown> = new Set(['ENODATA', 'ENOTFOUND'])
+
+export interface Addresses {
+  /**
+   * Of each name, in the order of the names; none where there is none. IPv6 where there is no IPv4: a host that has both
+   * is still one host.
+   */
+  lists: string[][]
+  /** s for which they may be kept: the least of all. */
+  ttl: number
+}
+
+interface Address {
+  address: string
+  ttl: number
+}
+
+/** Asks name servers. */
+export class Questions {
+  readonly #resolver: Resolver
+  readonly #timeout: number
+  #isStopped = false
+  /** The addresses of the last time, by question. */
+  #known: ReadonlyMap<string, readonly Address[]> = new Map()
+
+  /**
+   * `timeout` (ms) is for one question, with its repeats, to all of the servers; none: those of the system.
+   * @throws {TypeError} on what is no address of a server
+   */
+  constructor(servers: readonly string[], timeout: number) {
+    this.#timeout = timeout
+    const patience = Math.ceil(timeout / (SHARES * Math.max(1, servers.length)))
+    this.#resolver = new Resolver({ timeout: patience, tries: TRIES })
+    if (servers.length > 0) this.#resolver.setServers(servers)
+  }
+
+  async service(name: string): Promise<SrvRecord[]> {
+    return this.#within(() => this.#resolver.resolveSrv(name))
+  }
+
+  /**
+   * What there was of a name the last time stands in for what trouble keeps from being asked now, so that a family or
+   * a target whose server is away is not gone.
+   * @throws what the DNS said, where it gave not one address
+   */
+  async addresses(names: readonly string[]): Promise<Addresses> {
+    const answers = new Map<string, readonly Address[]>()
+    const errors: unknown[] = []
+    /** What could not be asked, and was never known. */
+    const unknown = new Set<string>()
+    let isFresh = false
+    const ask = async (question: string, query: () => Promise<Address[]>) => {
+      try {
+        answers.set(question, await query())
+        isFresh = true
+      } catch (error) {
+        errors.push(error)
+        const known = NOT_THERE.has(codeOf(error)) ? [] : this.#known.get(question)
+        if (known) answers.set(question, known)
+        else unknown.add(question)
+      }
+    }
+    const withTtl = { ttl: true } as const
+    const both = (name: string) => [
+      ask(`A ${name}`, () => this.#resolver.resolve4(name, withTtl)),
+      ask(`AAAA ${name}`, () => this.#resolver.resolve6(name, withTtl)),
+    ]
+    for (let i = 0; i < names.length; i += AT_A_TIME) {
+      await this.#within(() => Promise.all(names.slice(i, i + AT_A_TIME).flatMap(both)))
+    }
+    // Where it is not known whether it has IPv4 addresses, a name might stand for others than on every other machine.
+    const of = (name: string) => {
+      if (unknown.has(`A ${name}`)) return []
+      const [four = [], six = []] = [answers.get(`A ${name}`), answers.get(`AAAA ${name}`)]
+      return four.length > 0 ? four : six
+    }
+    const all = names.map(of)
+    if (!isFresh || all.every(({ length }) => length === 0)) {
+      throw this.#inWords(errors.find((error) => !NOT_THERE.has(codeOf(error))) ?? errors[0])
+    }
+    this.#known = answers
+    return {
+      lists: all.map((addresses) => addresses.map(({ address }) => address)),
+      ttl: Math.min(...all.flat().map(({ ttl }) => ttl)),
+    }
+  }
+
+  /** Cancels the questions that are open, and asks no more. */
+  stop(): void {
+    this.#isStopped = true
+    this.#resolver.cancel()
+  }
+
+  /** The resolver's own time-out is rough: 250 ms at the least, and more for a server that was slow before. */
+  async #within<T>(ask: () => Promise<T>): Promise<T> {
+    if (this.#isStopped) throw new Error('stopped')
+    const timer = setTimeout(() => this.#resolver.cancel(), this.#timeout).unref()
+    try {
+      return await ask()
+    } catch (error) {
+      throw this.#inWords(error)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #inWords(error: unknown): unknown {
+    if (codeOf(error) !== 'ECANCELLED') return error
+    return new Error(`no answer within ${this.#timeout} ms`, { cause: error })
+  }
+}
+
+function codeOf(error: unknown): unknown {
+  return (error as NodeJS.ErrnoException).code
+}

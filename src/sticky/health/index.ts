@@ -1,0 +1,2 @@
+export { Health } from './health.ts'
+export { checkHealth, type HealthOptions, type HealthSettings } from './options.ts'

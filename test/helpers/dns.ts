@@ -1,0 +1,90 @@
+import { once } from 'node:events'
+import { createTCPServer, createUDPServer, type DnsHandler, Packet } from 'dns2'
+import { onTestFinished } from 'vitest'
+import { listen } from './net.ts'
+
+/** How a server fails to answer; silence: it says nothing at all. */
+export type Failure = 'NXDOMAIN' | 'SERVFAIL' | 'silence'
+
+interface Service {
+  target: string
+  port: number
+  priority?: number
+  weight?: number
+}
+
+/** What there is of a name, by kind; a kind that is not given has no records. */
+export interface Records {
+  A?: readonly string[] | Failure
+  AAAA?: readonly string[] | Failure
+  SRV?: readonly Service[] | Failure
+  /** s; default 60. */
+  ttl?: number
+}
+
+type Kind = 'A' | 'AAAA' | 'SRV'
+const KINDS: readonly Kind[] = ['A', 'AAAA', 'SRV']
+
+/** A real DNS server on loopback, UDP and TCP. Its answers may be changed while it runs. */
+export class NameServer {
+  /** For `Resolver.setServers`. */
+  address = ''
+  /** What was asked, in order: 'A app.test'. */
+  readonly questions: string[] = []
+  readonly #names = new Map<string, Records | Failure>()
+  readonly #wakes = new Set<() => void>()
+
+  /** Starts one on a free port, until the test is over. */
+  static async start(): Promise<NameServer> {
+    const names = new NameServer()
+    for (;;) {
+      const port = await listen(createTCPServer(names.#handle))
+      const udp = createUDPServer(names.#handle)
+      try {
+        udp.bind(port, '127.0.0.1')
+        await once(udp, 'listening')
+      } catch {
+        continue // somebody has that port of UDP's: the next
+      }
+      onTestFinished(() => void udp.close())
+      names.address = `127.0.0.1:${port}`
+      return names
+    }
+  }
+
+  /** What a name has from now on. A name that has never been set does not exist. */
+  set(name: string, records: Records | Failure): void {
+    this.#names.set(name, records)
+  }
+
+  count(question: string): number {
+    return this.questions.filter((one) => one === question).length
+  }
+
+  /** Resolves when it has been asked that so many times. */
+  async asked(question: string, times = 1): Promise<void> {
+    while (this.count(question) < times) await new Promise<void>((resolve) => this.#wakes.add(resolve))
+  }
+
+  readonly #handle: DnsHandler = (request, send) => {
+    const [question] = request.questions
+    const kind = KINDS.find((one) => Packet.TYPE[one] === question?.type)
+    if (!question || !kind) throw new Error(`a question that no test asks: ${question?.type}`)
+    const name = question.name.toLowerCase()
+    const response = Packet.createResponseFromRequest(request)
+    const found = this.#names.get(name) ?? 'NXDOMAIN'
+    const records = typeof found === 'string' ? found : (found[kind] ?? [])
+    if (typeof records === 'string') response.header.rcode = { NXDOMAIN: 3, SERVFAIL: 2, silence: 0 }[records]
+    else response.answers = records.map((one) => resource(name, kind, one, (found as Records).ttl ?? 60))
+    if (records !== 'silence') void send(response)
+    this.questions.push(`${kind} ${name}`)
+    for (const wake of this.#wakes) wake()
+    this.#wakes.clear()
+  }
+}
+
+function resource(name: string, kind: Kind, record: string | Service, ttl: number) {
+  const data = typeof record === 'string' ? { address: record } : { priority: 0, weight: 0, ...record }
+  const question = new Packet.Question(name, Packet.TYPE[kind], Packet.CLASS.IN)
+  return Packet.createResourceFromQuestion(question, { ...data, ttl })
+}

@@ -1,0 +1,136 @@
+import { describe, expect, test } from 'vitest'
+import { NameServer } from '../../helpers/dns.ts'
+import { DNS, first, SRV } from './support.ts'
+
+const host = (address: string) => ({ id: `${address}:3000`, host: address.replace(/[[\]]/g, ''), port: 3000 })
+
+describe('a host', () => {
+  test('stands for its addresses, each once, in order: of IPv6 where there is none of IPv4, as a host with both is one host', async () => {
+    const server = await NameServer.start()
+    server.set('app.test', { A: ['127.0.0.3', '127.0.0.2', '127.0.0.3'] })
+    expect((await first(DNS, server)).news).toEqual([{ found: [host('127.0.0.2'), host('127.0.0.3')] }])
+    server.set('app.test', { AAAA: ['::1'] })
+    expect((await first(DNS, server)).news).toEqual([{ found: [host('[::1]')] }])
+    server.set('app.test', { A: ['127.0.0.1'], AAAA: ['fd00::1', '::1'] })
+    expect((await first(DNS, server)).news).toEqual([{ found: [host('127.0.0.1')] }])
+  })
+
+  test('needs IPv6 only where it is known that there is no IPv4, so that all machines find the same', async () => {
+    const server = await NameServer.start()
+    server.set('app.test', { A: 'NXDOMAIN', AAAA: ['::1'] })
+    expect((await first(DNS, server)).ids).toEqual(['[::1]:3000'])
+    server.set('app.test', { A: 'SERVFAIL', AAAA: ['::1'] })
+    expect((await first(DNS, server)).failures).toEqual(['queryA ESERVFAIL app.test'])
+    for (const failure of ['SERVFAIL', 'NXDOMAIN'] as const) {
+      server.set('app.test', { A: ['127.0.0.1'], AAAA: failure })
+      expect((await first(DNS, server)).ids).toEqual(['127.0.0.1:3000'])
+    }
+  })
+
+  test('with both families in trouble fails for what is no mere lack', async () => {
+    const server = await NameServer.start()
+    expect((await first(DNS, server)).failures).toEqual(['queryA ENOTFOUND app.test'])
+    server.set('app.test', {})
+    expect((await first(DNS, server)).failures).toEqual(['queryA ENODATA app.test'])
+    server.set('app.test', { AAAA: 'SERVFAIL' })
+    expect((await first(DNS, server)).failures).toEqual(['queryAaaa ESERVFAIL app.test'])
+  })
+
+  test('keeps a family that cannot be asked now, and loses one that is not there', async () => {
+    const server = await NameServer.start()
+    server.set('app.test', { A: ['127.0.0.1'], AAAA: ['::1'] })
+    const watched = await first(DNS, server, { interval: 3 })
+    server.set('app.test', { A: 'SERVFAIL', AAAA: ['::2'] })
+    const asked = server.count('A app.test')
+    await server.asked('A app.test', asked + 6)
+    expect(watched.lists.map((list) => list.map(({ id }) => id))).not.toContainEqual(['[::2]:3000'])
+    expect(watched.ids).toEqual(['127.0.0.1:3000'])
+    server.set('app.test', { AAAA: ['::2'] })
+    await watched.until(() => watched.ids.includes('[::2]:3000'))
+    // It is gone for good: trouble does not bring it back.
+    server.set('app.test', { A: 'SERVFAIL', AAAA: ['::3'] })
+    await watched.until(() => watched.ids.includes('[::3]:3000'))
+    expect(watched.ids).toEqual(['[::3]:3000'])
+    expect(watched.failures).toEqual([])
+  })
+})
+
+describe('a service', () => {
+  const service = (target: string, priority = 0, weight = 0) => ({ target, port: 3000, priority, weight })
+
+  test('stands for its targets, with their weights; what is not of the first priority is a backup', async () => {
+    const server = await NameServer.start()
+    server.set(SRV.srv, { SRV: [service('b.test', 20, 7), service('A.test', 10, 5), service('c.test', 10, 0)] })
+    server.set('a.test', { A: ['127.0.0.1'] })
+    server.set('b.test', { AAAA: ['::1'] })
+    server.set('c.test', { A: ['127.0.0.3'] })
+    expect((await first(SRV, server)).news).toEqual([
+      {
+        found: [
+          { id: 'a.test:3000', host: '127.0.0.1', port: 3000, weight: 5, backup: false },
+          { id: 'b.test:3000', host: '::1', port: 3000, weight: 7, backup: true },
+          { id: 'c.test:3000', host: '127.0.0.3', port: 3000, weight: 1, backup: false },
+        ],
+      },
+    ])
+  })
+
+  test('asks once for a target with several ports', async () => {
+    const server = await NameServer.start()
+    server.set(SRV.srv, { SRV: [service('a.test'), { target: 'a.test', port: 3001 }] })
+    server.set('a.test', { A: ['127.0.0.1'] })
+    expect((await first(SRV, server)).ids).toEqual(['a.test:3000', 'a.test:3001'])
+    expect(server.questions.toSorted()).toEqual(['A a.test', 'AAAA a.test', `SRV ${SRV.srv}`])
+  })
+
+  test('asks for many targets', async () => {
+    const server = await NameServer.start()
+    const targets = Array.from({ length: 40 }, (_, i) => `t${i}.test`)
+    server.set(SRV.srv, { SRV: targets.map((target) => service(target)) })
+    for (const [i, target] of targets.entries()) server.set(target, { A: [`127.0.1.${i}`] })
+    const { lists, ids } = await first(SRV, server)
+    expect(ids).toEqual(targets.map((target) => `${target}:3000`).toSorted())
+    expect(lists[0]!.find(({ id }) => id === 't39.test:3000')).toMatchObject({ host: '127.0.1.39' })
+  })
+
+  test('has a target keep its id when its one address changes', async () => {
+    const server = await NameServer.start()
+    server.set(SRV.srv, { SRV: [service('pod-0.test')] })
+    server.set('pod-0.test', { A: ['127.0.0.1'] })
+    const watched = await first(SRV, server, { interval: 3 })
+    server.set('pod-0.test', { A: ['127.0.0.9'] })
+    await watched.until(() => watched.lists.at(-1)![0]!.host === '127.0.0.9')
+    expect(watched.ids).toEqual(['pod-0.test:3000'])
+    server.set('pod-0.test', { A: ['127.0.0.9', '127.0.0.8'], AAAA: ['::1'] })
+    await watched.until(() => watched.ids.length === 2)
+    expect(watched.ids).toEqual(['pod-0.test:3000/127.0.0.8', 'pod-0.test:3000/127.0.0.9'])
+  })
+
+  test('leaves a target out that has no address, and keeps one that cannot be asked now', async () => {
+    const server = await NameServer.start()
+    server.set(SRV.srv, { SRV: [service('a.test'), service('b.test'), service('gone.test'), service('slow.test')] })
+    server.set('a.test', { A: ['127.0.0.1'] })
+    server.set('b.test', { A: ['127.0.0.2'] })
+    server.set('slow.test', 'SERVFAIL')
+    const watched = await first(SRV, server, { interval: 3 })
+    expect(watched.ids).toEqual(['a.test:3000', 'b.test:3000'])
+    server.set('b.test', 'SERVFAIL')
+    server.set('a.test', { A: ['127.0.0.9'] })
+    await watched.until(() => watched.lists.at(-1)![0]!.host === '127.0.0.9')
+    expect(watched.ids).toEqual(['a.test:3000', 'b.test:3000'])
+    // The last good answer of all is not replaced by old answers alone.
+    server.set('a.test', 'NXDOMAIN')
+    await watched.until(() => watched.failures.length > 0)
+    expect(watched.failures).toEqual(['queryA ESERVFAIL b.test'])
+    expect(watched.ids).toEqual(['a.test:3000', 'b.test:3000'])
+  })
+
+  test('that is not offered, is not there, or has only targets that are not, fails', async () => {
+    const server = await NameServer.start()
+    expect((await first(SRV, server)).failures).toEqual([`querySrv ENOTFOUND ${SRV.srv}`])
+    server.set(SRV.srv, { SRV: [{ target: '', port: 0 }] })
+    expect((await first(SRV, server)).failures).toEqual([`querySrv ${SRV.srv}: the service is not offered (RFC 2782)`])
+    server.set(SRV.srv, { SRV: [service('a.test')] })
+    expect((await first(SRV, server)).failures).toEqual(['queryA ENOTFOUND a.test'])
+  })
+})
