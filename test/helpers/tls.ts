@@ -13,15 +13,16 @@ export interface Certificate {
   cert: Buffer
 }
 
-/** Makes a self-signed certificate for localhost, backend.test and the addresses of loopback. It is its own `ca`. */
-export function makeCertificate(): Certificate {
+const LOOPBACK = ['DNS:localhost', 'DNS:backend.test', 'IP:127.0.0.1', 'IP:::1']
+
+/** Makes a self-signed certificate for the names of loopback, or others such as 'DNS:*.a.test'. It is its own `ca`. */
+export function makeCertificate(names: readonly string[] = LOOPBACK): Certificate {
   const folder = mkdtempSync(join(tmpdir(), 'badass-'))
   try {
     const key = join(folder, 'key.pem')
     const cert = join(folder, 'cert.pem')
-    const names = 'subjectAltName=DNS:localhost,DNS:backend.test,IP:127.0.0.1,IP:::1'
     const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
-    const subject = ['-subj', '/CN=localhost', '-addext', names, '-days', '2']
+    const subject = ['-subj', '/CN=localhost', '-addext', `subjectAltName=${names.join()}`, '-days', '2']
     execFileSync('openssl', ['req', '-x509', ...curve, ...subject, '-keyout', key, '-out', cert], { stdio: 'pipe' })
     return { key: readFileSync(key), cert: readFileSync(cert) }
   } finally {
@@ -38,9 +39,9 @@ export function certificate(): Certificate {
 }
 
 /** Connects a peer over TLS; its own side stays open when the other ends. Destroyed when the test is over. */
-export async function connectTls(port: number): Promise<Peer> {
+export async function connectTls(port: number, options: tls.ConnectionOptions = {}): Promise<Peer> {
   const half: net.SocketConstructorOpts = { allowHalfOpen: true }
-  const socket = tls.connect({ port, host: '127.0.0.1', ca: certificate().cert, ...half })
+  const socket = tls.connect({ port, host: '127.0.0.1', ca: certificate().cert, ...half, ...options })
   onTestFinished(() => void socket.destroy())
   await once(socket, 'secureConnect')
   return new Peer(socket)

@@ -1,0 +1,16 @@
+/** Text for a terminal or a log between quotes: nothing in it ends the line or the quotes, or is obeyed by a terminal. */
+export function escapeText(text: string): string {
+  return text.replace(/["\\]|[^ -~]/g, (character) => {
+    const code = character.charCodeAt(0)
+    if (code === 0x22 || code === 0x5c) return `\\${character}`
+    return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16).padStart(4, '0')}`
+  })
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it is them that are meant
+const UNPRINTABLE = /[\x00-\x1f\x7f-\x9f\u2028\u2029]/g
+
+/** Text for people: nothing in it ends the line, or moves about on a terminal. */
+export function escapeUnprintable(text: string): string {
+  return text.replace(UNPRINTABLE, escapeText)
+}

@@ -1,0 +1,2 @@
+export { standardIo } from './output.ts'
+export { Service } from './service.ts'

@@ -1,0 +1,181 @@
+import { once } from 'node:events'
+import { existsSync, lstatSync, rmSync } from 'node:fs'
+import net from 'node:net'
+import { dirname } from 'node:path'
+import type { Address } from '../config/index.ts'
+import { sparingly } from './output.ts'
+
+/** Bytes that a Unix socket's path has room for. Node cuts a longer one short without a word. */
+const MAX_PATH_BYTES = process.platform === 'linux' ? 107 : 103
+
+/** '127.0.0.1:8080', '*:8080', 'unix:/run/x.sock' */
+function placeOf(address: Address): string {
+  return 'path' in address ? `unix:${address.path}` : `${bracketed(address.host ?? '*')}:${address.port}`
+}
+
+/** Where a server listens, as a URL. A browser knows no 'any address': localhost is one of them. */
+export function urlOf(server: net.Server, scheme: 'http' | 'https'): string {
+  const address = server.address()
+  if (address === null || typeof address === 'string') return `unix:${address ?? ''}`
+  const isAny = address.address === '::' || address.address === '0.0.0.0'
+  return `${scheme}://${isAny ? 'localhost' : bracketed(address.address)}:${address.port}/`
+}
+
+export function bracketed(host: string): string {
+  return net.isIPv6(host) ? `[${host}]` : host
+}
+
+/** Has a server listen. `ours`: who of this process may be in its way. @throws {Error} of one line */
+export async function listenAt(server: net.Server, address: Address, ours: readonly net.Server[] = []): Promise<void> {
+  const isLong = 'path' in address && Buffer.byteLength(address.path) > MAX_PATH_BYTES
+  if (isLong) throw new Error(`cannot listen on ${placeOf(address)}: takes a path of at most ${MAX_PATH_BYTES} bytes`)
+  try {
+    await tryToListen(server, address)
+  } catch (error) {
+    if (!('path' in address) || !(await removeStale(address.path, error))) throw explain(address, error, ours)
+    await tryToListen(server, address).catch((again: unknown) => {
+      throw explain(address, again, ours)
+    })
+  }
+}
+
+async function tryToListen(server: net.Server, address: Address): Promise<void> {
+  server.listen(address)
+  await once(server, 'listening')
+}
+
+/** Takes the file of a Unix socket away that a process left behind. Whether there was one. */
+async function removeStale(path: string, error: unknown): Promise<boolean> {
+  // A file that is no socket refuses connections just the same, and is somebody's.
+  if (codeOf(error) !== 'EADDRINUSE' || !lstatSync(path, { throwIfNoEntry: false })?.isSocket()) return false
+  const client = net.connect(path)
+  try {
+    await once(client, 'connect')
+    return false
+  } catch (refusal) {
+    // EAGAIN for one: somebody is there, with a full backlog.
+    if (codeOf(refusal) !== 'ECONNREFUSED') return false
+    rmSync(path, { force: true })
+    return true
+  } finally {
+    client.destroy()
+  }
+}
+
+function explain(address: Address, error: unknown, ours: readonly net.Server[]): Error {
+  const reason = reasonOf(address, error as NodeJS.ErrnoException)
+  const isInWay = (other: net.Server) => 'port' in address && portOf(other) === address.port
+  const isOurs = codeOf(error) === 'EADDRINUSE' && ours.some(isInWay)
+  const hint = isOurs ? ' by this very process, which opens what is new before it closes what is old' : ''
+  return new Error(`cannot listen on ${placeOf(address)}: ${reason}${hint}`, { cause: error })
+}
+
+function portOf(server: net.Server): number | undefined {
+  const address = server.address()
+  return typeof address === 'object' ? address?.port : undefined
+}
+
+function reasonOf(address: Address, { code, message }: NodeJS.ErrnoException): string {
+  switch (code) {
+    case 'EADDRINUSE':
+      if (!('path' in address)) return 'the address is taken'
+      return isSocket(address.path) ? 'somebody listens there' : 'there is a file that is no socket'
+    case 'EADDRNOTAVAIL':
+      return 'this machine has no such address'
+    case 'ENOTFOUND':
+      return 'the name has no address'
+    case 'EACCES':
+      // libuv says the same of a directory that does not exist.
+      return 'path' in address && !existsSync(dirname(address.path)) ? 'no such directory' : 'permission denied'
+    default:
+      return message
+  }
+}
+
+function isSocket(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true
+}
+
+function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code
+}
+
+/** What becomes of the sockets that are accepted. */
+export interface Acceptor {
+  accept(socket: net.Socket): void
+  /** One line on what could not be accepted. */
+  say(line: string): void
+}
+
+/** A change of where to listen: what is new listens already. */
+export interface Change {
+  /** What is no longer wanted is closed. */
+  commit(): void
+  /** What is new is closed. */
+  abort(): void
+}
+
+/** The sockets that a service listens on. They outlive what becomes of the connections: a reload closes none that stays. */
+export class Listeners {
+  readonly #acceptor: Acceptor
+  #open: { place: string; server: net.Server }[] = []
+
+  constructor(acceptor: Acceptor) {
+    this.#acceptor = acceptor
+  }
+
+  urls(scheme: 'http' | 'https'): string[] {
+    return this.#open.map(({ server }) => urlOf(server, scheme))
+  }
+
+  /** Begins to listen on all that is new. @throws {Error} of one line; then nothing has changed */
+  async change(addresses: readonly Address[]): Promise<Change> {
+    const left = [...this.#open]
+    const wanted: typeof left = []
+    const added: net.Server[] = []
+    const abort = () => {
+      for (const server of added) server.close()
+    }
+    for (const address of addresses) {
+      const place = placeOf(address)
+      const at = left.findIndex((one) => one.place === place)
+      if (at >= 0) {
+        wanted.push(...left.splice(at, 1))
+        continue
+      }
+      const server = this.#create(place)
+      try {
+        await listenAt(
+          server,
+          address,
+          this.#open.map((one) => one.server),
+        )
+      } catch (error) {
+        abort()
+        throw error
+      }
+      added.push(server)
+      wanted.push({ place, server })
+    }
+    const commit = () => {
+      for (const { server } of left) server.close()
+      this.#open = wanted
+    }
+    return { commit, abort }
+  }
+
+  /** Accepts no more. What was accepted stays open. */
+  close(): void {
+    for (const { server } of this.#open) server.close()
+    this.#open = []
+  }
+
+  #create(place: string): net.Server {
+    const { accept, say } = this.#acceptor
+    const server = net.createServer({ allowHalfOpen: true }, accept)
+    const tell = sparingly(say)
+    // Node tells of a failed accept() by an 'error' event: EMFILE for one, then at each.
+    server.on('error', (error) => server.listening && tell(`cannot accept on ${place}: ${error.message}`))
+    return server
+  }
+}

@@ -1,0 +1,252 @@
+import type net from 'node:net'
+import { type Balancer, type BalancerOptions, type Connection, type Counters, createBalancer } from '../../index.ts'
+import { addUp } from '../../proxy/index.ts'
+import type { Config } from '../config/index.ts'
+import { readVersion } from '../version.ts'
+import { AdminPage } from './admin-page.ts'
+import { type Certificates, CertificateWatch } from './certificates.ts'
+import { Generation } from './generation.ts'
+import { Listeners } from './listeners.ts'
+import { AccessLog } from './log.ts'
+import { tellOf } from './news.ts'
+import { type Io, standardIo } from './output.ts'
+import { Terminator } from './terminator.ts'
+
+/** ms for handshakes under way when a drain begins: as a proxy gives those who have connected and said nothing. */
+const HANDSHAKE_MS = 1_000
+
+/** What `badass` runs: listeners, a balancer and a proxy of one config after the other, an admin page, a log. */
+export class Service {
+  readonly balancer: Balancer
+  readonly #io: Io
+  readonly #listeners: Listeners
+  readonly #terminator: Terminator
+  readonly #admin: AdminPage
+  #current: Generation
+  /** Those before it whose connections have not all closed. */
+  readonly #former = new Set<Generation>()
+  /** What those have counted that are gone. */
+  #counted = addUp([])
+  #watch: CertificateWatch | undefined
+  #log: AccessLog | undefined
+  /** Reloads, one after the other. */
+  #reloads: Promise<void> = Promise.resolve()
+  #drain: Promise<void> | undefined
+  #isStopped = false
+
+  /** @throws {TypeError} on what the config has wrong */
+  private constructor(config: Config, io: Io) {
+    this.#io = io
+    this.balancer = createBalancer(this.#balancerOptions(config))
+    try {
+      this.#current = this.#generation(config)
+    } catch (error) {
+      this.balancer.close()
+      throw error
+    }
+    tellOf(this.balancer, io.say)
+    this.#terminator = new Terminator((socket) => this.#current.serve(socket))
+    this.#listeners = new Listeners({ accept: (socket) => this.#accept(socket), say: io.say })
+    this.#admin = new AdminPage({
+      balancer: this.balancer,
+      counters: () => this.counters,
+      isDraining: () => this.isDraining,
+      version: readVersion(),
+    })
+  }
+
+  /**
+   * Resolves when it listens, and each name of the DNS has been looked up once.
+   * @throws {Error} of one line where it cannot: a TypeError or a ConfigError where it is the config's fault
+   */
+  static async start(config: Config, io: Io = standardIo()): Promise<Service> {
+    const service = new Service(config, io)
+    try {
+      const commit = await service.#prepare(service.#current)
+      commit()
+      return service
+    } catch (error) {
+      service.stop()
+      throw error
+    }
+  }
+
+  /** Where it listens: 'http://127.0.0.1:8080/', 'unix:/run/x.sock'. */
+  get addresses(): string[] {
+    return this.#listeners.urls(this.#current.config.tls.length > 0 ? 'https' : 'http')
+  }
+
+  /** Where the admin page is, with its token where that was made here. */
+  get adminUrl(): string | undefined {
+    return this.#admin.url
+  }
+
+  get isDraining(): boolean {
+    return this.#drain !== undefined
+  }
+
+  /** ms that open connections have to end in, when it drains. */
+  get grace(): number {
+    return this.#current.config.grace
+  }
+
+  /** What has happened since the start, over all reloads. */
+  get counters(): Counters {
+    return addUp([this.#counted, ...[...this.#generations].map(({ proxy }) => proxy.counters)])
+  }
+
+  /**
+   * Puts another config in force; what is open stays open, under the one that it came under.
+   * @throws {Error} of one line; then the config before stays in force, whole
+   */
+  async reload(config: Config): Promise<void> {
+    const reloaded = this.#reloads.then(() => this.#reload(config))
+    this.#reloads = reloaded.catch(() => undefined)
+    await reloaded
+    // A name that takes long to be looked up does not hold up the next reload, which may be without it.
+    await this.balancer.resolved()
+  }
+
+  /** Takes nobody new, and resets what has not ended after so many ms (default: the config's grace). Then all is over. */
+  async drain(ms = this.grace): Promise<void> {
+    this.#drain ??= this.#drained(ms)
+    return this.#drain
+  }
+
+  /** Ends everything at once. */
+  stop(): void {
+    if (this.#isStopped) return
+    this.#isStopped = true
+    this.#listeners.close()
+    this.#watch?.stop()
+    for (const generation of this.#generations) generation.destroy()
+    this.#terminator.destroy()
+    this.#log?.close()
+    this.balancer.close()
+    this.#admin.close()
+  }
+
+  get #generations(): Set<Generation> {
+    return new Set([...this.#former, this.#current])
+  }
+
+  async #reload(config: Config): Promise<void> {
+    this.#checkRunning()
+    const generation = this.#generation(config)
+    const commit = await this.#prepare(generation)
+    commit()
+  }
+
+  /** Does all of a start or a reload that may fail; what is returned does the rest. */
+  async #prepare(next: Generation): Promise<() => void> {
+    const { config } = next
+    const undo: (() => void)[] = []
+    try {
+      const tls = config.tls.length > 0 ? await this.#loadCertificates(config) : undefined
+      const admin = await this.#admin.change(config.admin)
+      undo.push(admin.abort)
+      if (next === this.#current) {
+        // The page is there first: it can be seen what it waits for.
+        admin.commit()
+        await this.balancer.resolved()
+      }
+      const listeners = await this.#listeners.change(config.listen)
+      undo.push(listeners.abort)
+      this.#checkRunning()
+      // Last, as it cannot be undone, and changes nothing where it fails.
+      if (next !== this.#current) this.balancer.update(this.#balancerOptions(config))
+      return () => {
+        if (next !== this.#current) admin.commit()
+        listeners.commit()
+        this.#watch?.stop()
+        this.#watch = tls?.watch
+        this.#terminator.use(tls?.certificates, config.limits.headTimeout)
+        tls?.watch.start()
+        this.#succeed(next)
+      }
+    } catch (error) {
+      for (const one of undo) one()
+      throw error
+    }
+  }
+
+  /** From now on, who comes is served by this one. */
+  #succeed(next: Generation): void {
+    const former = this.#current
+    this.#current = next
+    if (former !== next) this.#retire(former)
+    const { log } = next.config
+    if (log === 'none') {
+      this.#log?.close()
+      this.#log = undefined
+    } else if (this.#log) {
+      this.#log.format = log
+    } else {
+      this.#log = new AccessLog(log, (connection) => this.#isOurs(connection), this.#io.log)
+    }
+  }
+
+  #retire(former: Generation): void {
+    this.#former.add(former)
+    former.whenIdle(() => {
+      this.#counted = addUp([this.#counted, former.proxy.counters])
+      this.#former.delete(former)
+    })
+  }
+
+  async #loadCertificates(config: Config): Promise<{ watch: CertificateWatch; certificates: Certificates }> {
+    const { say } = this.#io
+    const [watch, certificates] = await CertificateWatch.load(config.tls, {
+      changed: (renewed) => {
+        this.#terminator.use(renewed, config.limits.headTimeout)
+        say('certificates have changed: the new ones are in use')
+      },
+      failed: (error) => say(`certificates have changed, and those before stay in use: ${error.message}`),
+    })
+    return { watch, certificates }
+  }
+
+  #accept(socket: net.Socket): void {
+    if (!this.#terminator.take(socket)) this.#current.serve(socket)
+  }
+
+  #isOurs(connection: Connection): boolean {
+    return this.#current.has(connection)
+  }
+
+  async #drained(ms: number): Promise<void> {
+    const start = performance.now()
+    this.#listeners.close()
+    await this.#terminator.settled(Math.min(ms, HANDSHAKE_MS))
+    const left = Math.max(0, ms - (performance.now() - start))
+    await Promise.all([...this.#generations].map(({ proxy }) => proxy.drain(left)))
+    this.stop()
+  }
+
+  #generation(config: Config): Generation {
+    return new Generation(config, {
+      balancer: this.balancer,
+      requested: (head, client) => this.#log?.request(head, client),
+      say: this.#io.say,
+    })
+  }
+
+  #balancerOptions({ key, ...config }: Config): BalancerOptions {
+    const { backends, algorithm, failover, health, backoff, secret, dns } = config
+    return {
+      backends,
+      algorithm,
+      failover,
+      health,
+      backoff,
+      secret,
+      dns,
+      // Who a client is depends on whom the config of the day trusts.
+      key: key === 'client' ? (head, client) => this.#current.forwarded.clientAddress(head, client) : key,
+    }
+  }
+
+  #checkRunning(): void {
+    if (this.#isStopped || this.isDraining) throw new Error('the service is about to end')
+  }
+}

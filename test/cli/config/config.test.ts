@@ -1,0 +1,168 @@
+import { writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { createCommand, readArguments } from '../../../src/cli/config/arguments.ts'
+import { HOOK_NAMES, settingsSchema } from '../../../src/cli/config/schema.ts'
+import { toCamelCase } from '../../../src/cli/config/target.ts'
+import { json, load, refusal } from './support.ts'
+
+const same: [given: object, line: string][] = [
+  [{ backends: ['3001'] }, '3001'],
+  [{ backends: 3001 }, '3001'],
+  [{ backends: '3001' }, '3001'],
+  [{ backends: [3001, 'a:1,weight=2,backup'] }, '3001 a:1,weight=2,backup'],
+  [{ backends: [{ port: 3001, weight: 2, id: 'a' }] }, '3001,weight=2,id=a'],
+  [{ backends: { port: '3001', host: '::1', maxConnections: 5 } }, '[::1]:3001,max-connections=5'],
+  [{ backends: [{ path: '/x', tls: true }] }, 'unix:/x,tls'],
+  [{ backends: [{ dns: 'app', port: 80, tls: 'insecure' }] }, 'dns:app:80,tls=insecure'],
+  [{ backends: [{ srv: '_http._tcp.app', tls: false }] }, 'srv:_http._tcp.app'],
+  [{ backends: 1, listen: 80 }, '1 --listen 80'],
+  [
+    { backends: 1, listen: [80, 'a:1', { port: 2, host: '::' }, { path: '/x' }] },
+    '1 --listen 80 --listen a:1 --listen [::]:2 --listen unix:/x',
+  ],
+  [{ backends: 1, sticky: true }, '1 --sticky'],
+  [{ backends: 1, sticky: false }, '1'],
+  [{ backends: 1, sticky: 'home' }, '1 --sticky=home'],
+  [{ backends: 1, sticky: { name: 'home' }, failover: 'persist' }, '1 --sticky=home --failover persist'],
+  [{ backends: 1, algorithm: 'hash', key: 'header:X' }, '1 --algorithm hash --key header:X'],
+  [{ backends: 1, health: 'tcp,interval=5s' }, '1 --health tcp,interval=5s'],
+  [{ backends: 1, health: { path: '/h', rise: '3', interval: '1m' } }, '1 --health /h,rise=3,interval=60000'],
+  [
+    { backends: 1, everyRequest: true, forwarded: true, trust: 'unix,::1' },
+    '1 --every-request --forwarded --trust unix,::1',
+  ],
+  [{ backends: 1, forwarded: true, trust: ['unix', '::1'] }, '1 --forwarded --trust unix --trust ::1'],
+  [{ backends: 1, tls: { cert: '/a', key: '/b' } }, '1 --tls-cert /a --tls-key /b'],
+  [{ backends: 1, admin: 9000 }, '1 --admin 9000'],
+  [{ backends: 1, admin: { port: 9000, host: '::1' } }, '1 --admin [::1]:9000'],
+  [{ backends: 1, log: 'json', grace: '5s' }, '1 --log json --grace 5000'],
+  [{ backends: 1, grace: 5000, headTimeout: '1s', maxFields: 5 }, '1 --grace 5s --head-timeout 1000 --max-fields 5'],
+  [{ backends: 'dns:a:1', dns: { servers: '::1', interval: '5s' } }, 'dns:a:1 --dns-server ::1 --dns-interval 5s'],
+]
+
+test.each(same)('the file %j says what the line %s does', async (given, line) => {
+  const request = readArguments(line.split(' '))
+  if (request.kind === 'print') throw new Error('takes no --help')
+  expect(await load(json(given))).toEqual(await request.load())
+})
+
+test('each option of the line is a key of the file, and the file has few of its own', () => {
+  const options = createCommand().options.map(({ long }) => toCamelCase(long!.slice(2)))
+  const renamed: Record<string, string> = { tlsCert: 'tls', tlsKey: 'tls', dnsServer: 'dns', dnsInterval: 'dns' }
+  const keys = options.map((name) => renamed[name] ?? name).filter((name) => !['config', 'version'].includes(name))
+  const schema = Object.keys(settingsSchema((path) => path).shape)
+  expect(new Set(schema)).toEqual(new Set([...keys, 'backends', 'backoff', ...HOOK_NAMES]))
+})
+
+test('what only a file can say', async () => {
+  const ca = '-----BEGIN CERTIFICATE-----'
+  const { backends, sticky, backoff, health, dns } = await load(
+    json({
+      backends: [{ path: '/a,b', tls: { servername: 'app.test', ca } }, 'dns:a:1'],
+      sticky: { insert: false, attributes: 'Path=/; Secure' },
+      backoff: { min: '50ms', max: 1000 },
+      health: { path: '/a,b', status: [200, 404] },
+      dns: { timeout: '1s' },
+    }),
+  )
+  expect(backends).toEqual([
+    { path: '/a,b', tls: { servername: 'app.test', ca } },
+    { dns: 'a', port: 1 },
+  ])
+  expect(sticky).toEqual({ name: 'sticky', insert: false, indirect: true, attributes: 'Path=/; Secure' })
+  expect(backoff).toEqual({ min: 50, max: 1000 })
+  expect(health).toEqual({ path: '/a,b', status: [200, 404] })
+  expect(dns).toEqual({ timeout: 1000 })
+})
+
+test('paths in the file are relative to it, those on the line are not', async () => {
+  const file = json({
+    backends: ['unix:app.sock', { path: 'run/b.sock' }],
+    listen: ['unix:in.sock', { path: '/abs' }],
+    tls: [{ cert: 'a.pem', key: '../a.key' }],
+    sticky: true,
+    secretFile: 'secret',
+    admin: 9000,
+    adminTokenFile: 'token',
+  })
+  const directory = dirname(file)
+  writeFileSync(join(directory, 'secret'), 's')
+  writeFileSync(join(directory, 'token'), 't')
+  const config = await load(file)
+  expect(config.backends).toEqual([{ path: join(directory, 'app.sock') }, { path: join(directory, 'run/b.sock') }])
+  expect(config.listen).toEqual([{ path: join(directory, 'in.sock') }, { path: '/abs' }])
+  expect(config.tls).toEqual([{ cert: join(directory, 'a.pem'), key: join(directory, '../a.key') }])
+  expect([config.secret, config.admin?.token]).toEqual([['s'], 't'])
+  expect(await load(file, 'unix:x', '--listen', 'unix:y')).toMatchObject({
+    backends: [{ path: 'x' }],
+    listen: [{ path: 'y' }],
+  })
+})
+
+describe('line and file', () => {
+  test('the line wins, setting by setting', async () => {
+    const file = json({
+      backends: [1, 2],
+      listen: [3, 4],
+      log: 'text',
+      grace: 5,
+      sticky: 'a',
+      headTimeout: 6,
+      idleTimeout: 7,
+    })
+    expect(await load(file, '8', '--listen', '9', '--log', 'json', '--sticky=b', '--idle-timeout', '10')).toMatchObject(
+      {
+        backends: [{ port: 8 }],
+        listen: [{ port: 9 }],
+        log: 'json',
+        grace: 5,
+        sticky: { name: 'b' },
+        limits: { headTimeout: 6, idleTimeout: 10 },
+      },
+    )
+  })
+
+  test('DNS settings are joined', async () => {
+    const file = json({ backends: 'srv:a', dns: { servers: '::1', timeout: 5, interval: 6 } })
+    expect((await load(file, '--dns-interval', '7')).dns).toEqual({ servers: ['::1'], timeout: 5, interval: 7 })
+  })
+
+  test('a setting of the file that the line leaves without a use is no mistake', async () => {
+    const file = json({ backends: 'srv:a', algorithm: 'hash', key: 'path', dns: { servers: '::1' } })
+    expect((await load(file, '3001', '--algorithm', 'random-two')).algorithm).toBe('random-two')
+  })
+
+  test('settings that are for nothing are each named where they stand', async () => {
+    const file = json({ backends: 1, key: 'path', trust: 'unix', secretFile: 'x', failover: 'persist', dns: {} })
+    const alone = (place: string, takes: string) => `${place}: is for nothing by itself; takes effect with ${takes}`
+    expect(await refusal(file, '--admin-token-file', 'x')).toEqual([
+      alone('key', 'algorithm hash'),
+      alone('trust', 'forwarded, or with algorithm hash and key client'),
+      alone('secretFile', 'sticky'),
+      alone('failover', 'sticky'),
+      alone('--admin-token-file', '--admin'),
+      alone('dns', 'a dns: or srv: target'),
+    ])
+  })
+
+  test('a target must be somewhere', async () => {
+    for (const given of [{}, { backends: [] }]) {
+      const file = json(given)
+      expect(await refusal(file)).toEqual([
+        `TARGET: got none, and ${file} has no backends; takes one or more, such as 3001 or host:3001 (see badass --help)`,
+      ])
+      expect((await load(file, '3001')).backends).toEqual([{ port: 3001 }])
+    }
+  })
+
+  test('a file that a setting names is named by the place that names it', async () => {
+    expect(await refusal(json({ backends: 1, sticky: true, secretFile: '/nowhere/s' }))).toEqual([
+      "secretFile: cannot read '/nowhere/s': no such file or directory",
+    ])
+  })
+})
+
+test('a mark of the byte order is no mistake', async () => {
+  expect((await load(json('\ufeff{"backends": 3001}'))).backends).toEqual([{ port: 3001 }])
+})

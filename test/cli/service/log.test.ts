@@ -1,0 +1,254 @@
+import { channel } from 'node:diagnostics_channel'
+import { join } from 'node:path'
+import { Writable } from 'node:stream'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { type Entry, toJson, toText } from '../../../src/cli/service/log.ts'
+import { Output } from '../../../src/cli/service/output.ts'
+import { Backend, connect, deadPort } from '../../helpers/net.ts'
+import { converse, expectNoWarnings, GET, OK } from '../../helpers/proxy.ts'
+import { temporaryDirectory } from '../../helpers/temporary.ts'
+import { endWith, get, STICKY, startBackend, startService } from './support.ts'
+
+expectNoWarnings()
+
+/** A line of text, by its fields. */
+function fieldsOf(line: string) {
+  const [, time, client, request, backend, times, read, written, outcome] =
+    /^(\S+) (\S+) (-|"(?:[^"\\]|\\.)*") (\S+) (\S+)ms (\d+)\/(\d+) (\S+)$/.exec(line) ?? []
+  return { time, client, request, backend, times, read: Number(read), written: Number(written), outcome }
+}
+
+test('a connection is one line of text when it closes', async () => {
+  const backend = await Backend.start()
+  const { port, logged } = await startService({ backends: [{ id: 'a', port: backend.port }], log: 'text' })
+  const before = Date.now()
+  const client = await connect(port)
+  const { localPort } = client.socket
+  client.write(GET)
+  const peer = await backend.next()
+  await peer.until('\r\n\r\n')
+  expect(logged.all).toEqual([])
+  client.end()
+  peer.end(OK)
+  await client.ended()
+  const [line = ''] = await logged.untilCount(1)
+  const { time = '', times = '', ...rest } = fieldsOf(line)
+  expect(rest).toEqual({
+    client: `127.0.0.1:${localPort}`,
+    request: '"GET / HTTP/1.1"',
+    backend: 'a',
+    read: GET.length,
+    written: OK.length,
+    outcome: 'ok',
+  })
+  expect(Date.parse(time)).toBeGreaterThanOrEqual(before)
+  expect(times).toMatch(/^[\d.]+\/[\d.]+\/[\d.]+$/)
+  const [head = 0, connect_ = 0, total = 0] = times.split('/').map(Number)
+  expect(total).toBeGreaterThanOrEqual(Math.round((head + connect_) * 10) / 10 - 0.2)
+})
+
+test('a connection is one object of JSON when it closes', async () => {
+  const backend = await Backend.start()
+  const { port, logged } = await startService({ backends: [{ id: 'a', port: backend.port }], log: 'json' })
+  await converse(port, backend)
+  const [line = ''] = await logged.untilCount(1)
+  expect(JSON.parse(line)).toEqual({
+    time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+    client: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
+    request: 'GET / HTTP/1.1',
+    backend: 'a',
+    headMs: expect.any(Number),
+    connectMs: expect.any(Number),
+    totalMs: expect.any(Number),
+    bytesIn: GET.length,
+    bytesOut: OK.length,
+    outcome: 'ok',
+  })
+})
+
+test('the request line is as it came, whatever a hook has made of it', async () => {
+  const hooks = {
+    lookup: (head: { first: string }) => {
+      head.first = 'GET /other HTTP/1.1'
+      return undefined
+    },
+  }
+  const { port, logged } = await startService({ backends: [await startBackend()], log: 'text', hooks })
+  expect((await get(port)).url).toBe('/other')
+  expect(fieldsOf((await logged.untilCount(1))[0]!).request).toBe('"GET / HTTP/1.1"')
+})
+
+test('the outcome names each error in order, and ok where it went on after them', async () => {
+  const dead = { id: 'dead', port: await deadPort() }
+  const backends = [dead, { ...(await startBackend()), backup: true }]
+  const { port, logged, service } = await startService({ backends, log: 'text', sticky: STICKY })
+  await get(port)
+  expect(fieldsOf((await logged.untilCount(1))[0]!)).toMatchObject({ backend: 'a', outcome: 'CONNECT_FAILED,ok' })
+  service.balancer.remove('a')
+  expect(await endWith(port)).toMatch(/^HTTP\/1.1 503 /)
+  const line = (await logged.untilCount(2))[1]!
+  expect(fieldsOf(line)).toMatchObject({ request: '"GET / HTTP/1.1"', backend: '-', outcome: 'NO_DESTINATION' })
+  expect(line).toMatch(/ [\d.]+\/-\/[\d.]+ms /)
+})
+
+test('without a request there is a line only where something went wrong', async () => {
+  const backend = await Backend.start()
+  const { port, logged, service } = await startService({ backends: [{ id: 'a', port: backend.port }], log: 'text' })
+  const silent = await connect(port)
+  silent.end()
+  await silent.ended()
+  expect(await endWith(port, 'no request\r\n\r\n')).toMatch(/^HTTP\/1.1 400 /)
+  await converse(port, backend)
+  const lines = await logged.untilCount(2)
+  expect(service.counters.accepted).toBe(3)
+  expect(lines.map(fieldsOf)).toMatchObject([
+    { request: '-', backend: '-', outcome: 'BAD_HEAD' },
+    { request: '"GET / HTTP/1.1"', backend: 'a', outcome: 'ok' },
+  ])
+  expect(lines[0]).toMatch(/ -\/-\/[\d.]+ms 14\/\d+ BAD_HEAD$/)
+})
+
+test('a client of a Unix socket, and one of IPv6', async () => {
+  const path = join(temporaryDirectory(), 'x.sock')
+  const listen = [{ path }, { port: 0, host: '::1' }]
+  const { service, logged } = await startService({ backends: [await startBackend()], log: 'text', listen })
+  await get({ socketPath: path })
+  await get({ host: '::1', port: new URL(service.addresses[1]!).port })
+  const [unix, six] = (await logged.untilCount(2)).map(fieldsOf)
+  expect(unix?.client).toBe('unix')
+  expect(six?.client).toMatch(/^\[::1\]:\d+$/)
+})
+
+test.each([
+  [{ port: 1, host: '127.0.0.1' }, '127.0.0.1:1'],
+  [{ port: 1, host: '::1' }, '[::1]:1'],
+  [{ path: '/nowhere/x y.sock' }, 'unix:/nowhere/x\\x20y.sock'],
+])('a Dest of a hook goes by its address: %j', async (dest, name) => {
+  const { port, logged } = await startService({ log: 'text', hooks: { lookup: () => dest } })
+  await endWith(port)
+  expect(fieldsOf((await logged.untilCount(1))[0]!).backend).toBe(name)
+})
+
+const FORGED = 'GET /"\xe4\\\x9b31m" HTTP/1.1'
+
+test.each([
+  ['text', '"GET /\\"\\xe4\\\\\\x9b31m\\" HTTP/1.1"'],
+  ['json', String.raw`"request":"GET /\"\u00e4\\\u009b31m\" HTTP/1.1"`],
+] as const)(
+  'a request line of other bytes can neither break out of its quotes nor be obeyed: %s',
+  async (log, expected) => {
+    const hooks = { lookup: () => undefined }
+    const { port, logged } = await startService({ log, hooks })
+    await endWith(port, `${FORGED}\r\nHost: a\r\n\r\n`)
+    expect((await logged.untilCount(1))[0]).toContain(expected)
+  },
+)
+
+test('no byte of a request or an id forges a line', () => {
+  const text = fc.string({ unit: fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)) })
+  const wide = fc.string({ unit: 'binary' })
+  fc.assert(
+    fc.property(text, wide, (request, backend) => {
+      const entry: Entry = {
+        time: new Date(0),
+        client: 'unix',
+        request,
+        backend: backend || 'a',
+        headMs: 1,
+        connectMs: undefined,
+        totalMs: 2.25,
+        bytesIn: 3,
+        bytesOut: 4,
+        outcome: 'ok',
+      }
+      const line = toText(entry)
+      expect(line).toMatch(/^[ -~]*$/)
+      expect(fieldsOf(line)).toMatchObject({ client: 'unix', times: '1/-/2.3', read: 3, written: 4, outcome: 'ok' })
+      const json = toJson(entry)
+      expect(json).toMatch(/^[ -~]*$/)
+      expect(JSON.parse(json)).toMatchObject({ request, headMs: 1, connectMs: null, totalMs: 2.3 })
+    }),
+  )
+})
+
+test('nobody listens to the channels where nothing is logged', async () => {
+  const channels = ['open', 'routed', 'close'].map((name) => channel(`badass:connection:${name}`))
+  const { service } = await startService({ backends: [await startBackend()] })
+  // The balancer listens to the others, to count.
+  expect(channels[0]!.hasSubscribers).toBe(false)
+  service.stop()
+  const other = await startService({ backends: [await startBackend()], log: 'text' })
+  expect(channels.map((one) => one.hasSubscribers)).toEqual([true, true, true])
+  other.service.stop()
+  expect(channels.map((one) => one.hasSubscribers)).toEqual([false, false, false])
+})
+
+/** A stream whose reader takes one write at a time, when it is let. */
+class Slow extends Writable {
+  taken = ''
+  #next: (() => void) | undefined
+
+  override _write(chunk: Buffer, _: string, done: () => void): void {
+    this.taken += chunk
+    this.#next = done
+  }
+
+  /** Takes what waits, to its end. */
+  async take(): Promise<void> {
+    while (this.writableLength > 0) {
+      this.#next?.()
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+}
+
+test('lines that wait for a slow reader are bounded; what is dropped is counted, and told of', async () => {
+  const said: string[] = []
+  const stream = new Slow()
+  const { write } = new Output(stream, (line) => said.push(line))
+  const line = 'x'.repeat(1023)
+  for (let i = 0; i < 5000; i++) write(line)
+  expect(stream.writableLength).toBeLessThanOrEqual(1 << 20)
+  expect(said).toEqual(['the access log is read too slowly: lines are dropped'])
+  await stream.take()
+  const kept = stream.taken.length / 1024
+  expect(said.slice(1)).toEqual([`${5000 - kept} lines of the access log were dropped`])
+  write('after')
+  await stream.take()
+  expect(stream.taken.endsWith(`${line}\nafter\n`)).toBe(true)
+  expect(said).toHaveLength(2)
+})
+
+test('a single line that is longer than all that may wait is written', async () => {
+  const stream = new Slow()
+  const { write } = new Output(stream)
+  write('x'.repeat(2 << 20))
+  await stream.take()
+  write('after')
+  await stream.take()
+  expect(stream.taken.endsWith('x\nafter\n')).toBe(true)
+})
+
+test('a reader that has left, and a disk that is full for a while, are told of once', async () => {
+  const said: string[] = []
+  const failures = ['ENOSPC', 'ENOSPC', undefined, 'EPIPE']
+  let writes = 0
+  const stream = new Writable({
+    autoDestroy: false,
+    emitClose: false,
+    write: (_, __, done) => {
+      const code = failures[writes++]
+      done(code === undefined ? null : Object.assign(new Error(`write ${code}`), { code }))
+    },
+  })
+  // What Node's own stdout does, which goes on after an error.
+  stream._destroy = (_, done) => done(null)
+  const { write } = new Output(stream, (line) => said.push(line))
+  for (let i = 0; i < 6; i++) {
+    write('x')
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  expect(said.at(0)).toBe('the access log cannot be written: write ENOSPC')
+  expect(new Set(said).size).toBe(said.length)
+})
