@@ -1,0 +1,1 @@
+export { type AdminOptions, type Controls, createAdmin } from './server.ts'

@@ -1,0 +1,205 @@
+import { timingSafeEqual } from 'node:crypto'
+import { expect, test, vi } from 'vitest'
+import { connect } from '../../helpers/net.ts'
+import { jsonOf, startAdmin, TOKEN } from './support.ts'
+
+vi.mock('node:crypto', { spy: true })
+
+const DIRECTIVES = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self'",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+  "require-trusted-types-for 'script'",
+]
+
+test('every answer carries what keeps the page to itself', async () => {
+  const { ask, act } = await startAdmin()
+  const answers = [
+    await ask(),
+    await ask({ path: '/static/page.js' }),
+    await ask({ path: '/api/state' }),
+    await ask({ path: '/metrics' }),
+    await ask({ path: '/healthz' }),
+    await act('web-1/drain'),
+    await act('web-1/drain', { Authorization: '' }),
+    await ask({ headers: { Host: 'evil.example' } }),
+    await ask({ path: '/nothing' }),
+    await ask({ method: 'POST' }),
+    await act('web-1/drain', {}, 'x'.repeat(5_000)),
+    await act('web-1/drain', { 'Content-Type': 'text/plain' }),
+  ]
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 200, 401, 403, 404, 405, 413, 415])
+  for (const { headers } of answers) {
+    expect(headers).toMatchObject({
+      'cache-control': 'no-store',
+      'cross-origin-opener-policy': 'same-origin',
+      'cross-origin-resource-policy': 'same-origin',
+      'referrer-policy': 'no-referrer',
+      'x-content-type-options': 'nosniff',
+      'x-frame-options': 'DENY',
+    })
+    expect(headers['content-security-policy']).toBe(DIRECTIVES.join('; '))
+    expect(Object.keys(headers).filter((name) => /^(access-control-|x-powered-by|strict-)/.test(name))).toEqual([])
+  }
+})
+
+test.each([
+  ['none', undefined, 'takes Authorization: Bearer TOKEN'],
+  ['an empty one', '', 'takes Authorization: Bearer TOKEN'],
+  ['no token', 'Bearer ', 'takes Authorization: Bearer TOKEN'],
+  ['another scheme', `Basic ${TOKEN}`, 'takes Authorization: Bearer TOKEN'],
+  ['the token alone', TOKEN, 'takes Authorization: Bearer TOKEN'],
+  ['another token', 'Bearer guess', 'the token is wrong'],
+  ['its beginning', `Bearer ${TOKEN.slice(0, -1)}`, 'the token is wrong'],
+  ['more than it', `Bearer ${TOKEN}a`, 'the token is wrong'],
+  ['it in capitals', `Bearer ${TOKEN.toUpperCase()}`, 'the token is wrong'],
+  ['two', `Bearer ${TOKEN} ${TOKEN}`, 'takes Authorization: Bearer TOKEN'],
+])('Authorization is refused: %s', async (_, value, error) => {
+  const { ask, balancer } = await startAdmin()
+  const headers = { 'Content-Type': 'application/json', ...(value === undefined ? {} : { Authorization: value }) }
+  const answer = await ask({ method: 'POST', path: '/api/backends/web-1/drain', headers })
+  expect([answer.status, answer.headers['www-authenticate']]).toEqual([401, 'Bearer realm="badass"'])
+  expect(jsonOf(answer)).toEqual({ error })
+  expect(balancer.calls).toEqual([])
+})
+
+test('the scheme is taken in any case', async () => {
+  const { act } = await startAdmin()
+  expect((await act('web-1/drain', { Authorization: `bearer  ${TOKEN}` })).status).toBe(200)
+})
+
+test('a token is compared in a time that does not depend on it', async () => {
+  const { act } = await startAdmin()
+  for (const [given, isRight] of [
+    ['a', false],
+    ['a'.repeat(1_000), false],
+    [TOKEN, true],
+  ] as const) {
+    vi.mocked(timingSafeEqual).mockClear()
+    expect((await act('web-1/drain', { Authorization: `Bearer ${given}` })).status).toBe(isRight ? 200 : 401)
+    expect(timingSafeEqual).toHaveBeenCalledTimes(1)
+    const [a, b] = vi.mocked(timingSafeEqual).mock.calls[0]!
+    expect([a.byteLength, b.byteLength]).toEqual([32, 32])
+  }
+})
+
+test.each(['http://evil.example', 'http://127.0.0.1:1', 'http://localhost', 'null', 'nonsense', ''])(
+  'Origin %j may not change anything, even with the token',
+  async (origin) => {
+    const { act, balancer } = await startAdmin()
+    const answer = await act('web-1/kill', { Origin: origin })
+    expect([answer.status, jsonOf(answer)]).toEqual([
+      403,
+      { error: `Origin: got ${JSON.stringify(origin)}; takes this server's own` },
+    ])
+    expect(balancer.calls).toEqual([])
+  },
+)
+
+test.each(['http', 'https'])('its own origin may, by %s', async (scheme) => {
+  const { act, port } = await startAdmin()
+  expect((await act('web-1/drain', { Origin: `${scheme}://127.0.0.1:${port}` })).status).toBe(200)
+  const [Host, Origin] = [`localhost:${port}`, `${scheme}://localhost:${port}`]
+  expect((await act('web-1/drain', { Host, Origin })).status).toBe(200)
+})
+
+test.each([
+  'evil.example',
+  'localhost.evil.example',
+  '127.0.0.1.evil.example:9000',
+  '192.168.1.5:9000',
+  '127.0.0.2',
+  '0.0.0.0',
+  '[::]',
+])('Host %j is refused', async (host) => {
+  const { ask, act, balancer } = await startAdmin()
+  for (const answer of [
+    await ask({ headers: { Host: host } }),
+    await ask({ path: '/metrics', headers: { Host: host } }),
+    await act('web-1/drain', { Host: host }),
+  ]) {
+    const error = `Host: got ${JSON.stringify(host)}; takes localhost, 127.0.0.1, [::1]`
+    expect([answer.status, jsonOf(answer)]).toEqual([403, { error }])
+  }
+  expect(balancer.calls).toEqual([])
+})
+
+test.each(['Host: evil@localhost', 'Host: localhost:1:2', 'Host: localhost/x', 'Host:', 'X: none'])(
+  'what makes no URL is refused: %s',
+  async (field) => {
+    const { port } = await startAdmin()
+    for (const version of ['1.0', '1.1']) {
+      const peer = await connect(port)
+      peer.write(`GET /api/state HTTP/${version}\r\n${field}\r\nConnection: close\r\n\r\n`)
+      expect(await peer.ended()).toMatch(/^HTTP\/1\.1 40[03] /)
+      expect(peer.text).not.toContain('backends')
+    }
+  },
+)
+
+test.each(['localhost', 'LOCALHOST:1', '127.0.0.1:5', '[::1]', '[::1]:80'])('Host %j is loopback', async (host) => {
+  const { ask } = await startAdmin()
+  expect((await ask({ headers: { Host: host } })).status).toBe(200)
+})
+
+test('the names and addresses that it was told of are taken, on any port', async () => {
+  const { ask } = await startAdmin({
+    allowedHosts: ['admin.example', '192.168.1.5', 'fe80:0::1', 'Upper.example:9000'],
+  })
+  const statuses = async (hosts: string[]) => {
+    return Promise.all(hosts.map(async (host) => (await ask({ headers: { Host: host } })).status))
+  }
+  expect(await statuses(['admin.example:1', '192.168.1.5', '[fe80::1]:9', 'upper.example', 'localhost'])).toEqual([
+    200, 200, 200, 200, 200,
+  ])
+  expect(await statuses(['other.example', 'x.admin.example', '192.168.1.6', '[fe80::2]'])).toEqual([403, 403, 403, 403])
+})
+
+test.each(['0.0.0.0', '::'])(
+  'told that it listens on every address (%s), it takes any address, and no name',
+  async (all) => {
+    const { ask } = await startAdmin({ allowedHosts: [all] })
+    for (const [host, status] of [
+      ['192.168.1.5:9000', 200],
+      ['[2001:db8::1]:9000', 200],
+      ['localhost', 200],
+      ['evil.example', 403],
+    ] as const) {
+      expect([host, (await ask({ headers: { Host: host } })).status]).toEqual([host, status])
+    }
+  },
+)
+
+test.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data', 'application/jsonx', ''])(
+  'Content-Type %j is refused',
+  async (type) => {
+    const { act, balancer } = await startAdmin()
+    const answer = await act('web-1/drain', { 'Content-Type': type })
+    const error = `Content-Type: got ${JSON.stringify(type)}; takes application/json`
+    expect([answer.status, jsonOf(answer)]).toEqual([415, { error }])
+    expect(balancer.calls).toEqual([])
+  },
+)
+
+test.each(['application/json; charset=utf-8', 'Application/JSON'])('Content-Type %j is JSON', async (type) => {
+  const { act } = await startAdmin()
+  expect((await act('web-1/drain', { 'Content-Type': type })).status).toBe(200)
+})
+
+test('a body is bounded', async () => {
+  const { act, balancer } = await startAdmin()
+  const refused = [
+    await act('web-1/drain', {}, 'x'.repeat(4_097)),
+    await act('web-1/kill', { 'Transfer-Encoding': 'chunked' }, '{}'),
+  ]
+  for (const answer of refused) {
+    expect([answer.status, jsonOf(answer)]).toEqual([413, { error: 'body: takes a Content-Length of at most 4096' }])
+  }
+  expect(balancer.calls).toEqual([])
+  expect((await act('web-1/drain', {}, 'x'.repeat(4_096))).status).toBe(200)
+})

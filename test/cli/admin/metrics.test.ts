@@ -1,0 +1,184 @@
+import { register } from 'prom-client'
+import { expect, test } from 'vitest'
+import { COUNTERS, startAdmin, statusOf } from './support.ts'
+
+interface Sample {
+  labels: Record<string, string>
+  value: number
+}
+
+interface Metric {
+  type: string
+  help: string
+  samples: Map<string, Sample[]>
+}
+
+/** Reads the text as Prometheus does, and throws where it would, or where its linter would complain. */
+function parse(text: string): Map<string, Metric> {
+  const metrics = new Map<string, Metric>()
+  let current: [name: string, metric: Metric] | undefined
+  const seen = new Set<string>()
+  expect(text.endsWith('\n')).toBe(true)
+  for (const line of text.split('\n')) {
+    if (line === '') continue
+    const [, help, about] = /^# HELP (\S+) (.+)$/.exec(line) ?? []
+    const [, typed, type] = /^# TYPE (\S+) (counter|gauge|histogram|summary)$/.exec(line) ?? []
+    if (help) {
+      expect(metrics.has(help)).toBe(false)
+      current = [help, { type: '', help: about!, samples: new Map() }]
+      metrics.set(...current)
+    } else if (typed) {
+      expect([typed, current?.[1].type]).toEqual([current?.[0], ''])
+      current![1].type = type!
+    } else {
+      const [, name, rest = '', value] = /^([a-zA-Z_]\w*)(?:\{(.*)\})? (\S+)$/.exec(line) ?? []
+      if (!name || !current || seen.has(`${name}{${rest}}`)) throw new Error(`not as it has to be: ${line}`)
+      seen.add(`${name}{${rest}}`)
+      const family = current[1].type === 'histogram' ? name.replace(/_(?:bucket|sum|count)$/, '') : name
+      expect(family).toBe(current[0])
+      const samples = current[1].samples.get(name) ?? []
+      samples.push({ labels: labelsOf(rest), value: value === '+Inf' ? Number.POSITIVE_INFINITY : Number(value) })
+      current[1].samples.set(name, samples)
+    }
+  }
+  return metrics
+}
+
+function labelsOf(text: string): Record<string, string> {
+  const labels: [string, string][] = []
+  const pattern = /([a-zA-Z_]\w*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)/y
+  while (pattern.lastIndex < text.length) {
+    const [, name, value] = pattern.exec(text) ?? []
+    if (name === undefined) throw new Error(`no labels: ${text}`)
+    labels.push([name, value!.replace(/\\(.)/g, (_, letter) => (letter === 'n' ? '\n' : letter))])
+  }
+  return Object.fromEntries(labels)
+}
+
+async function scrape({ ask }: Awaited<ReturnType<typeof startAdmin>>): Promise<Map<string, Metric>> {
+  const { status, headers, body } = await ask({ path: '/metrics' })
+  expect([status, headers['content-type']]).toEqual([200, 'text/plain; version=0.0.4; charset=utf-8'])
+  return parse(body.toString())
+}
+
+function figureOf(metrics: Map<string, Metric>, name: string, id?: string): number | undefined {
+  return metrics
+    .get(name)
+    ?.samples.get(name)
+    ?.find(({ labels }) => labels.id === id)?.value
+}
+
+const BACKENDS = [
+  statusOf('web-1', { connections: 3, total: 70, bytesRead: 2 ** 40, bytesWritten: 5, weight: 0, maxConnections: 20 }),
+  statusOf('say "hi" \\ to\nall {a="b"}', { address: 'unix:/run/app', state: 'down', failures: 4 }),
+  statusOf('web-3', { draining: true, backup: true }),
+]
+
+test('the metrics say what the state says', async () => {
+  const metrics = await scrape(await startAdmin({}, BACKENDS))
+  const totals = {
+    badass_draining: 0,
+    badass_connections_open: COUNTERS.open,
+    badass_connections_accepted_total: COUNTERS.accepted,
+    badass_connections_connected_total: COUNTERS.connected,
+    badass_bad_heads_total: COUNTERS.badHeads,
+    badass_connect_failures_total: COUNTERS.connectFailures,
+    badass_bytes_read_total: COUNTERS.bytesRead,
+    badass_bytes_written_total: COUNTERS.bytesWritten,
+  }
+  for (const [name, value] of Object.entries(totals)) expect([name, figureOf(metrics, name)]).toEqual([name, value])
+  expect(metrics.get('badass_info')?.samples.get('badass_info')).toEqual([{ labels: { version: '1.2.3' }, value: 1 }])
+  for (const backend of BACKENDS) {
+    const each = {
+      badass_backend_up: backend.state === 'up' ? 1 : 0,
+      badass_backend_draining: backend.draining ? 1 : 0,
+      badass_backend_backup: backend.backup ? 1 : 0,
+      badass_backend_weight: backend.weight,
+      badass_backend_connections: backend.connections,
+      badass_backend_connections_max: backend.maxConnections,
+      badass_backend_connections_total: backend.total,
+      badass_backend_connect_failures_total: backend.failures,
+      badass_backend_bytes_read_total: backend.bytesRead,
+      badass_backend_bytes_written_total: backend.bytesWritten,
+    }
+    for (const [name, value] of Object.entries(each)) {
+      const samples = metrics.get(name)!.samples.get(name)!
+      expect(samples).toHaveLength(BACKENDS.length)
+      expect(samples).toContainEqual({ labels: { id: backend.id, address: backend.address }, value })
+    }
+  }
+  const own = [...metrics.keys()].filter((name) => name.startsWith('badass_'))
+  expect(own).toHaveLength(1 + Object.keys(totals).length + 10)
+})
+
+test('a counter is one by its name and its type, and each metric says what it is', async () => {
+  const metrics = await scrape(await startAdmin())
+  for (const [name, { type, help }] of metrics) {
+    if (name.startsWith('badass_')) expect([name, type]).toEqual([name, name.endsWith('_total') ? 'counter' : 'gauge'])
+    expect(type).not.toBe('')
+    expect(help).not.toBe('')
+  }
+})
+
+test('the metrics tell of the process too: its CPU, memory and event loop', async () => {
+  const metrics = await scrape(await startAdmin())
+  for (const name of [
+    'process_cpu_seconds_total',
+    'process_resident_memory_bytes',
+    'process_start_time_seconds',
+    'nodejs_eventloop_lag_p99_seconds',
+    'nodejs_heap_size_used_bytes',
+  ]) {
+    expect([name, figureOf(metrics, name)]).toEqual([name, expect.any(Number)])
+  }
+})
+
+test('each scrape is as of now: what is gone is gone, and nothing is counted twice', async () => {
+  const counters = { ...COUNTERS }
+  let draining = false
+  const backends = [statusOf('web-1', { total: 5 }), statusOf('web-2')]
+  const admin = await startAdmin({ counters: () => counters, isDraining: () => draining }, backends)
+  expect(figureOf(await scrape(admin), 'badass_backend_up', 'web-2')).toBe(1)
+  counters.open = 99
+  draining = true
+  backends.pop()
+  const metrics = await scrape(admin)
+  expect(figureOf(metrics, 'badass_backend_up', 'web-2')).toBeUndefined()
+  expect(figureOf(metrics, 'badass_backend_connections_total', 'web-1')).toBe(5)
+  expect(figureOf(metrics, 'badass_connections_open')).toBe(99)
+  expect(figureOf(metrics, 'badass_connections_accepted_total')).toBe(COUNTERS.accepted)
+  expect(figureOf(metrics, 'badass_draining')).toBe(1)
+})
+
+test('several scrapes at a time get the same', async () => {
+  const { ask } = await startAdmin({}, BACKENDS)
+  const texts = await Promise.all(
+    Array.from({ length: 5 }, async () => (await ask({ path: '/metrics' })).body.toString()),
+  )
+  const own = texts.map((text) => text.split('\n').filter((line) => line.includes('badass_')))
+  for (const lines of own) expect(lines).toEqual(own[0])
+})
+
+test('several proxies in one process each tell of their own, and leave the registry of others alone', async () => {
+  const admins = [await startAdmin({}, [statusOf('one')]), await startAdmin({ version: '9' }, [statusOf('two')])]
+  const [first, second] = await Promise.all(admins.map(scrape))
+  expect([figureOf(first!, 'badass_backend_up', 'one'), figureOf(first!, 'badass_backend_up', 'two')]).toEqual([
+    1,
+    undefined,
+  ])
+  expect([figureOf(second!, 'badass_backend_up', 'one'), figureOf(second!, 'badass_backend_up', 'two')]).toEqual([
+    undefined,
+    1,
+  ])
+  expect(register.getMetricsAsArray()).toEqual([])
+})
+
+test('without backends there is still all the rest', async () => {
+  const metrics = await scrape(await startAdmin({}, []))
+  expect(metrics.get('badass_backend_up')).toEqual({
+    type: 'gauge',
+    help: '1 if the backend is up.',
+    samples: new Map(),
+  })
+  expect(figureOf(metrics, 'badass_connections_open')).toBe(COUNTERS.open)
+})

@@ -1,0 +1,217 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { createAdmin } from '../../../src/cli/admin/index.ts'
+import { connect } from '../../helpers/net.ts'
+import { COUNTERS, jsonOf, NotedBalancer, startAdmin, statusOf, TOKEN } from './support.ts'
+
+const folder = new URL('../../../src/cli/admin/static/', import.meta.url)
+
+test('the page is HTML, and all that it names is served', async () => {
+  const { ask } = await startAdmin()
+  const page = await ask()
+  expect([page.status, page.headers['content-type']]).toEqual([200, 'text/html; charset=utf-8'])
+  const html = page.body.toString()
+  expect(html).toBe(readFileSync(new URL('page.html', folder), 'utf8'))
+  const named = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path]) => `/${path}`)
+  expect(named).toContain('/static/page.js')
+  const scripts = readdirSync(folder).filter((name) => name.endsWith('.js'))
+  for (const name of scripts) {
+    const code = readFileSync(new URL(name, folder), 'utf8')
+    named.push(...[...code.matchAll(/from '\.\/([^']+)'/g)].map(([, path]) => `/static/${path}`))
+  }
+  for (const path of new Set(named)) expect([path, (await ask({ path })).status]).toEqual([path, 200])
+})
+
+test.each([
+  ['page.css', 'text/css; charset=utf-8'],
+  ['page.js', 'text/javascript; charset=utf-8'],
+  ['icon.svg', 'image/svg+xml'],
+])('/static/%s is the file, as %s', async (name, type) => {
+  const { ask } = await startAdmin()
+  const { status, headers, body } = await ask({ path: `/static/${name}` })
+  expect([status, headers['content-type']]).toEqual([200, type])
+  expect(body).toEqual(readFileSync(new URL(name, folder)))
+})
+
+test('uPlot is served by the server itself', async () => {
+  const { ask } = await startAdmin()
+  expect((await ask({ path: '/static/uplot.js' })).body.toString()).toContain('uPlot')
+  expect((await ask({ path: '/static/uplot.css' })).body.toString()).toContain('.uplot')
+})
+
+test.each([
+  '/static/',
+  '/static/server.ts',
+  '/static/../server.ts',
+  '/static/..%2fserver.ts',
+  '/static/%2e%2e/server.ts',
+  '/static/__proto__',
+  '/api',
+  '/api/backends',
+  '/nothing',
+  '/%',
+  '//',
+])('there is nothing at %s', async (path) => {
+  const { ask } = await startAdmin()
+  const answer = await ask({ path })
+  expect([answer.status, answer.headers['content-type']]).toEqual([404, 'application/json'])
+  expect(jsonOf(answer)).toEqual({ error: expect.stringMatching(/^nothing at \//) })
+})
+
+test('the state tells all, and as of now', async () => {
+  const counters = { ...COUNTERS }
+  let draining = false
+  const down = statusOf('web-2', {
+    state: 'down',
+    retryAt: 1_700_000_009_000,
+    maxConnections: 20,
+    lastError: { message: 'connect ECONNREFUSED', at: 1_700_000_008_000 },
+  })
+  const { ask, balancer } = await startAdmin({ counters: () => counters, isDraining: () => draining }, [
+    statusOf('web-1', { source: 'dns:app:80' }),
+    down,
+  ])
+  const before = Date.now()
+  const first = jsonOf(await ask({ path: '/api/state' })) as Record<string, unknown>
+  const { retryAt, lastError, ...up } = statusOf('web-1', { source: 'dns:app:80' })
+  const { source, ...rest } = down
+  expect(first).toEqual({
+    version: '1.2.3',
+    draining: false,
+    uptime: expect.any(Number),
+    time: expect.any(Number),
+    counters: COUNTERS,
+    backends: [{ ...up, maxConnections: null }, rest],
+  })
+  expect(first.time).toBeGreaterThanOrEqual(before)
+  counters.open++
+  draining = true
+  balancer.statuses.pop()
+  expect(jsonOf(await ask({ path: '/api/state' }))).toMatchObject({
+    draining: true,
+    counters: { open: COUNTERS.open + 1 },
+    backends: [{ id: 'web-1' }],
+  })
+})
+
+test('a probe is told to go on, and to send nobody once it drains', async () => {
+  let draining = false
+  const { ask } = await startAdmin({ isDraining: () => draining })
+  const ok = await ask({ path: '/healthz' })
+  expect([ok.status, ok.body.toString()]).toEqual([200, 'ok\n'])
+  draining = true
+  const not = await ask({ path: '/healthz' })
+  expect([not.status, not.body.toString()]).toEqual([503, 'draining\n'])
+})
+
+test.each(['1.0\r\n', '1.0\r\nHost: badass.prod.svc:9000\r\n', '1.1\r\nHost: badass.prod.svc:9000\r\n'])(
+  'a probe may give any name, or none: %j',
+  async (rest) => {
+    const { port } = await startAdmin()
+    const peer = await connect(port)
+    peer.write(`GET /healthz HTTP/${rest}Connection: close\r\n\r\n`)
+    expect(await peer.ended()).toMatch(/^HTTP\/1\.1 200 OK\r\n.*\r\n\r\nok\n$/s)
+  },
+)
+
+test.each([
+  ['POST', '/', 'GET, HEAD'],
+  ['DELETE', '/api/state', 'GET, HEAD'],
+  ['PUT', '/metrics', 'GET, HEAD'],
+  ['GET', '/api/backends/web-1/drain', 'POST'],
+  ['GET', '/api/backends/web-1/kill', 'POST'],
+])('%s %s is no method of it: takes %s', async (method, path, allow) => {
+  const { ask, balancer } = await startAdmin()
+  const answer = await ask({ method, path })
+  expect([answer.status, answer.headers.allow]).toEqual([405, allow])
+  expect(jsonOf(answer)).toEqual({ error: `${method}: takes ${allow}` })
+  expect(balancer.calls).toEqual([])
+})
+
+test('HEAD answers as GET does, without the body', async () => {
+  const { ask } = await startAdmin()
+  const [head, get] = [await ask({ method: 'HEAD' }), await ask()]
+  expect([head.status, head.headers['content-type'], head.body.length]).toEqual([200, get.headers['content-type'], 0])
+})
+
+test('who has the token drains, brings back and resets', async () => {
+  const { act, balancer } = await startAdmin({}, [statusOf('web-1', { connections: 7 }), statusOf('unix:/run/app')])
+  for (const [action, reset] of [
+    ['web-1/drain', 0],
+    ['web-1/ready', 0],
+    ['web-1/kill', 7],
+    ['unix%3A%2Frun%2Fapp/drain', 0],
+  ] as const) {
+    const answer = await act(action)
+    expect([answer.status, jsonOf(answer)]).toEqual([200, { reset }])
+  }
+  expect(balancer.calls).toEqual(['drain web-1', 'ready web-1', 'kill web-1', 'drain unix:/run/app'])
+})
+
+test.each(['drain', 'ready', 'kill'])('%s of a backend that is none is one clear line', async (action) => {
+  const { act } = await startAdmin()
+  const answer = await act(`web%20%22-9/${action}`)
+  expect([answer.status, jsonOf(answer)]).toEqual([404, { error: 'no backend "web \\"-9"' }])
+})
+
+test('any id finds its way', async () => {
+  const ids = fc.string({ unit: 'grapheme', minLength: 1 }).filter((id) => !/^\.{1,2}$/.test(id))
+  const { act, balancer } = await startAdmin()
+  await fc.assert(
+    fc.asyncProperty(
+      fc.oneof(ids, fc.constantFrom('%2F', '%', '/', 'a/drain', '?', '#', '<b>', '+', ' ')),
+      async (id) => {
+        balancer.statuses.splice(0, 1, statusOf(id))
+        expect((await act(`${encodeURIComponent(id)}/drain`)).status).toBe(200)
+        expect(balancer.calls.at(-1)).toBe(`drain ${id}`)
+      },
+    ),
+  )
+})
+
+test('what goes wrong inside is not told outside', async () => {
+  class Broken extends NotedBalancer {
+    override drain(): void {
+      throw new Error('the secret is 42')
+    }
+  }
+  const { act } = await startAdmin({ balancer: new Broken([]) })
+  const answer = await act('web-1/drain')
+  expect([answer.status, jsonOf(answer)]).toEqual([500, { error: 'internal error' }])
+})
+
+test.each(['', 'two words', 'naïve', 'a\nb'])('%j is no token', (token) => {
+  const options = { balancer: new NotedBalancer([]), counters: () => COUNTERS, isDraining: () => false, version: '' }
+  expect(() => createAdmin({ ...options, token })).toThrow(
+    new TypeError('token: takes one character or more of printable ASCII, and no space'),
+  )
+})
+
+test('the globals of the process stay as they are', async () => {
+  const { Request, Response } = globalThis
+  const { act } = await startAdmin()
+  await act('web-1/drain')
+  expect(globalThis.Request).toBe(Request)
+  expect(globalThis.Response).toBe(Response)
+})
+
+test('a request that is huge, or never comes to its end, is ended', async () => {
+  const { server, port } = await startAdmin()
+  const peer = await connect(port)
+  peer.write(`GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`)
+  expect(await peer.until('\r\n')).toMatch(/^HTTP\/1\.1 431 /)
+  const { headersTimeout, requestTimeout, timeout } = server
+  for (const ms of [headersTimeout, requestTimeout, timeout]) {
+    expect(ms).toBeGreaterThan(0)
+    expect(ms).toBeLessThanOrEqual(30_000)
+  }
+  expect(server.maxConnections).toBeLessThanOrEqual(1_000)
+})
+
+test('the token is in nothing that can be read', async () => {
+  const { ask } = await startAdmin()
+  for (const path of ['/', '/api/state', '/metrics', '/healthz']) {
+    expect((await ask({ path })).body.includes(TOKEN)).toBe(false)
+  }
+})

@@ -1,0 +1,108 @@
+import http from 'node:http'
+import { type AdminOptions, type Controls, createAdmin } from '../../../src/cli/admin/index.ts'
+import type { BackendStatus, Counters } from '../../../src/index.ts'
+import { type Answer, send } from '../../helpers/http.ts'
+import { listen } from '../../helpers/net.ts'
+
+export const TOKEN = 'pa$$w0rd/+=~!'
+
+export function statusOf(id: string, about: Partial<BackendStatus> = {}): BackendStatus {
+  return {
+    id,
+    address: '127.0.0.1:3001',
+    source: undefined,
+    state: 'up',
+    draining: false,
+    backup: false,
+    weight: 1,
+    maxConnections: Number.POSITIVE_INFINITY,
+    connections: 0,
+    total: 0,
+    failures: 0,
+    bytesRead: 0,
+    bytesWritten: 0,
+    since: 1_700_000_000_000,
+    retryAt: undefined,
+    lastError: undefined,
+    ...about,
+  }
+}
+
+/** A balancer that does nothing but note what it was asked for. */
+export class NotedBalancer implements Controls {
+  readonly statuses: BackendStatus[]
+  /** 'drain web-1' and so on, in order. */
+  readonly calls: string[] = []
+
+  constructor(statuses: BackendStatus[]) {
+    this.statuses = statuses
+  }
+
+  get backends(): BackendStatus[] {
+    return this.statuses.map((status) => ({ ...status }))
+  }
+
+  drain(id: string): void {
+    this.#note('drain', id).draining = true
+  }
+
+  ready(id: string): void {
+    this.#note('ready', id).draining = false
+  }
+
+  kill(id: string): number {
+    const status = this.#note('kill', id)
+    const { connections } = status
+    status.connections = 0
+    return connections
+  }
+
+  #note(action: string, id: string): BackendStatus {
+    const status = this.statuses.find((one) => one.id === id)
+    if (!status) throw new RangeError(`no backend ${JSON.stringify(id)}`)
+    this.calls.push(`${action} ${id}`)
+    return status
+  }
+}
+
+export const COUNTERS: Counters = {
+  accepted: 12,
+  open: 3,
+  connected: 10,
+  badHeads: 2,
+  connectFailures: 1,
+  bytesRead: 4_096,
+  bytesWritten: 1_234_567,
+}
+
+interface Question {
+  method?: string
+  path?: string
+  headers?: http.OutgoingHttpHeaders
+  body?: string
+}
+
+/** An admin server, and a way to ask it. */
+export async function startAdmin(options: Partial<AdminOptions> = {}, backends = [statusOf('web-1')]) {
+  const balancer = new NotedBalancer(backends)
+  const server = createAdmin({
+    balancer,
+    counters: () => COUNTERS,
+    isDraining: () => false,
+    token: TOKEN,
+    version: '1.2.3',
+    ...options,
+  })
+  const port = await listen(server)
+  const ask = ({ method = 'GET', path = '/', headers = {}, body = '' }: Question = {}): Promise<Answer> =>
+    send(http.request({ port, host: '127.0.0.1', method, path, headers, agent: false }), body)
+  const act = (action: string, headers: http.OutgoingHttpHeaders = {}, body = ''): Promise<Answer> => {
+    const needed = { Authorization: `Bearer ${TOKEN}`, 'Content-Type': 'application/json' }
+    return ask({ method: 'POST', path: `/api/backends/${action}`, headers: { ...needed, ...headers }, body })
+  }
+  return { balancer, server, port, url: `http://127.0.0.1:${port}/`, ask, act }
+}
+
+export function jsonOf({ body }: Answer): unknown {
+  return JSON.parse(body.toString())
+}

@@ -1,0 +1,46 @@
+import { existsSync } from 'node:fs'
+import puppeteer, { type Browser, type LaunchOptions, type Page } from 'puppeteer-core'
+import { onTestFinished, type TestContext } from 'vitest'
+
+const CHROMIUM = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
+
+/**
+ * Starts a headless Chromium with a new profile of its own, closed when the test is over.
+ * Where there is none the test is skipped, and in CI it fails: `CHROMIUM` names another path.
+ */
+export async function launch({ skip }: Pick<TestContext, 'skip'>, options: LaunchOptions = {}): Promise<Browser> {
+  const executablePath = CHROMIUM.find((path) => path && existsSync(path))
+  if (!executablePath) {
+    const note = 'this test needs Chromium, and there is none at /usr/bin/chromium; CHROMIUM=path names another'
+    if (process.env.CI) throw new Error(note)
+    return skip(note)
+  }
+  const browser = await puppeteer.launch({
+    executablePath,
+    // A container has no user namespaces for the sandbox, a small /dev/shm, and no graphics card.
+    args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run', '--disable-extensions'],
+    ...options,
+  })
+  onTestFinished(() => browser.close())
+  return browser
+}
+
+/** What a page did that it may not have done: complaints on its console, errors nobody caught, and all it asked for. */
+export class PageWatch {
+  readonly errors: string[] = []
+  /** URLs of requests, in order. */
+  readonly requests: string[] = []
+
+  constructor(page: Page) {
+    page.on('console', (message) => {
+      if (['error', 'warn'].includes(message.type())) this.errors.push(`${message.type()}: ${message.text()}`)
+    })
+    page.on('pageerror', (error) => this.errors.push(String(error)))
+    page.on('request', (request) => this.requests.push(request.url()))
+  }
+
+  /** Requests that left these origins. */
+  outside(...origins: string[]): string[] {
+    return this.requests.filter((url) => !url.startsWith('data:') && !origins.includes(new URL(url).origin))
+  }
+}
