@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process'
+import { fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
@@ -6,9 +6,11 @@ import https from 'node:https'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { type BalancerOptions, createBalancer } from '../src/index.ts'
 import { headErrorCodes } from '../src/parser/index.ts'
 import { OPTION_RULES, proxyErrorCodes } from '../src/proxy/index.ts'
 import { deadPort, listen } from './helpers/net.ts'
+import { temporaryDirectory } from './helpers/temporary.ts'
 import { certificate } from './helpers/tls.ts'
 
 // Runs every snippet of the README against the built package, and holds its tables against the code.
@@ -34,11 +36,7 @@ async function run(name: string, replace: Record<string, string> = {}, listens =
   mkdirSync(join(root, 'dist'), { recursive: true })
   const directory = mkdtempSync(join(root, 'dist', 'readme-'))
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
-  let code = snippets.get(name)!
-  for (const [from, to] of Object.entries(replace)) {
-    expect(code).toContain(from)
-    code = code.replaceAll(from, to)
-  }
+  const code = replaced(snippets.get(name)!, replace)
   const file = join(directory, name.replace(/\.js$/, '.mjs'))
   writeFileSync(file, code)
   const { key, cert } = certificate()
@@ -60,12 +58,20 @@ async function run(name: string, replace: Record<string, string> = {}, listens =
   return {
     port,
     printed: async (text) => {
-      while (!output.includes(text)) await once(child.stdout!, 'data')
+      while (!output.includes(text)) await Promise.race([once(child.stdout!, 'data'), once(child.stderr!, 'data')])
       return output
     },
     exited: async () => ({ code: (await exit)[0], output }),
     kill: (signal) => child.kill(signal),
   }
+}
+
+function replaced(code: string, replace: Record<string, string>): string {
+  for (const [from, to] of Object.entries(replace)) {
+    expect(code).toContain(from)
+    code = code.replaceAll(from, to)
+  }
+  return code
 }
 
 /** A backend that answers with its name and what it saw. */
@@ -129,6 +135,37 @@ const checks: Record<string, () => Promise<void>> = {
       expect(again.body.name).toBe(first.body.name)
       expect(again.body.headers.cookie).toBe('sid=1')
     }
+  },
+
+  'health.js': async () => {
+    const healthy: http.RequestListener = (request, response) => response.end(request.url)
+    const green = http.createServer(healthy)
+    const dead = String(await deadPort())
+    const ports = { 3001: dead, 3002: String(await listen(green)), 3003: dead }
+    const running = await run('health.js', ports)
+    expect(await running.printed('blue is down')).toMatch(/^blue is down: .*ECONNREFUSED/m)
+    const response = await fetch(`http://127.0.0.1:${running.port}/x`)
+    expect([response.status, await response.text()]).toEqual([200, '/x'])
+    expect(response.headers.getSetCookie()).toEqual([expect.stringMatching(/^sticky=[\w-]{16}; Path=\/; HttpOnly$/)])
+  },
+
+  'badass.config.js': async () => {
+    const directory = temporaryDirectory()
+    const file = join(directory, 'badass.config.js')
+    const ports = { 8080: '127.0.0.1:0', 3001: await backend('a'), 3002: await backend('b'), 3003: await backend('c') }
+    writeFileSync(file, replaced(snippets.get('badass.config.js')!, ports))
+    const child = spawn(process.execPath, ['dist/cli/main.js', '--config', file], { cwd: root })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    let told = ''
+    child.stderr.on('data', (chunk) => (told += chunk))
+    while (!/listening on .*:\d+\//.test(told)) await once(child.stderr, 'data')
+    const port = Number(/:(\d+)\//.exec(told)![1])
+    const first = await get(port)
+    expect(['a', 'b']).toContain(first.body.name)
+    expect(first.body.headers['x-client']).toBe('127.0.0.1')
+    expect(first.headers.get('x-frame-options')).toBe('DENY')
+    expect(first.headers.getSetCookie()).toEqual([expect.stringMatching(/^sticky=/)])
+    expect((await get(port, '/static/x')).body.name).toBe('c')
   },
 
   'headers.js': async () => {
@@ -203,6 +240,12 @@ describe('README', () => {
     expect(Object.fromEntries(rows.map(([name, byDefault]) => [name, byDefault]))).toEqual(
       Object.fromEntries(options.map(([name, { byDefault }]) => [name, String(byDefault)])),
     )
+  })
+
+  test('lists every option of a balancer', () => {
+    const unknown = () => createBalancer({ nothing: 1 } as BalancerOptions)
+    const names = tableOf('| balancer option | default | meaning |').map(([name]) => name)
+    expect(unknown).toThrow(`nothing: is no option; takes ${names.join(', ')}`)
   })
 
   test('lists every code of an error with its status and meaning', () => {

@@ -8,36 +8,37 @@ import { listen } from '../helpers/net.ts'
 // The demo as `npm start` runs it: the built program, in a process of its own.
 
 interface Demo {
-  /** Resolves as soon as it has printed the text. */
-  printed: (text: string) => Promise<string>
-  errors: () => string
-  /** Resolves with the address that it prints. */
+  /** Resolves as soon as it has said the text, on stderr. */
+  said: (text: string) => Promise<string>
+  output: () => string
+  /** Resolves with the address that it says. */
   address: () => Promise<string>
   exited: Promise<number | null>
   signal: (name: NodeJS.Signals) => void
 }
 
 function start(port: string | number): Demo {
-  const child = spawn(process.execPath, ['dist/cli/demo.js'], { env: { ...process.env, PORT: String(port) } })
+  const env = { ...process.env, PORT: String(port), ADMIN_PORT: '0' }
+  const child = spawn(process.execPath, ['dist/cli/demo/main.js'], { env })
   onTestFinished(() => {
     child.kill('SIGKILL')
   })
   let output = ''
-  let errors = ''
+  let told = ''
   child.stdout.on('data', (chunk) => {
     output += chunk
   })
   child.stderr.on('data', (chunk) => {
-    errors += chunk
+    told += chunk
   })
-  const printed = async (text: string) => {
-    while (!output.includes(text)) await once(child.stdout, 'data')
-    return output
+  const said = async (text: string) => {
+    while (!told.includes(text)) await once(child.stderr, 'data')
+    return told
   }
   return {
-    printed,
-    errors: () => errors,
-    address: async () => /http:\/\/localhost:\d+\//.exec(await printed('\n'))![0].replace('localhost', '127.0.0.1'),
+    said,
+    output: () => output,
+    address: async () => /listening on (http:\S+)/.exec(await said('admin page on'))![1]!,
     exited: once(child, 'close').then(([code]) => code as number | null),
     signal: (name) => child.kill(name),
   }
@@ -92,7 +93,8 @@ test('a visitor keeps the home, over reloads and for the WebSocket, until forgot
   demo.signal('SIGINT')
   expect((await closed)[0]).toBe(1001)
   expect(await demo.exited).toBe(0)
-  expect(demo.errors()).toBe('')
+  expect(demo.output()).toBe('badass demo: three backends behind the address below; Ctrl-C ends it\n')
+  expect(await demo.said('')).not.toContain('keeps the process')
 })
 
 test('new visitors are spread over the backends', async () => {
@@ -113,20 +115,34 @@ test('drains on a signal even where a client stays, and ends at once on the seco
   // Accepted for sure: connections are accepted in order, and a later one has been answered.
   await visit(`http://127.0.0.1:${port}/`)
   demo.signal('SIGTERM')
-  await demo.printed('draining')
+  await demo.said('draining')
   demo.signal('SIGTERM')
-  expect(await demo.exited).toBe(130)
+  expect(await demo.exited).toBe(143)
+})
+
+test('a backend that crashes is replaced by another, and a session begun there has its home there', async () => {
+  const demo = start(0)
+  const url = await demo.address()
+  const first = await visit(url)
+  const jar = first.cookies.map((cookie) => cookie.split(';')[0]).join('; ')
+  expect((await fetch(`${url}crash`, { method: 'POST', headers: { cookie: jar } })).status).toBe(204)
+  const second = await visit(url, jar)
+  expect(second.home).not.toBe(first.home)
+  expect(second.cookies).toHaveLength(2)
+  const newJar = second.cookies.map((cookie) => cookie.split(';')[0]).join('; ')
+  for (const visits of ['2', '3', '4']) expect(await visit(url, newJar)).toMatchObject({ home: second.home, visits })
+  expect(await demo.said('is down')).toContain(`backend ${first.home} is down: connect ECONNREFUSED`)
 })
 
 test('a port that is taken is one clear line, and exit code 1', async () => {
   const port = await listen(net.createServer())
   const demo = start(port)
   expect(await demo.exited).toBe(1)
-  expect(demo.errors()).toBe(`badass: port ${port} is taken; PORT=8081 npm start takes another\n`)
+  expect(await demo.said('\n')).toMatch(new RegExp(`^badass: cannot listen on 127.0.0.1:${port}: [^\\n]+\\n$`))
 })
 
 test.each(['http', '-1', '65536', '80.5', '1e3', ' '])('PORT=%j is one clear line, and exit code 2', async (port) => {
   const demo = start(port)
   expect(await demo.exited).toBe(2)
-  expect(demo.errors()).toBe(`badass: PORT: got ${JSON.stringify(port)}; takes a number from 0 to 65535\n`)
+  expect(await demo.said('\n')).toMatch(/^badass: --listen: .*got .*; takes .*\n$/)
 })

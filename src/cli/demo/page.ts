@@ -33,6 +33,8 @@ export function renderPage(visit: Visit): string {
     <button type="button" onclick="location.reload()">Reload: same home</button>
     <button type="button" onclick="fetch('/forget', { method: 'POST' }).then(() => location.reload())">
       Forget me: a new draw</button>
+    <button type="button" onclick="fetch('/crash', { method: 'POST' }).then(() => location.reload())">
+      Crash this backend for ten seconds</button>
   </p>
   <section>
     <h2>WebSocket <span id="status">connecting</span></h2>
@@ -76,7 +78,7 @@ const at = (id) => document.getElementById(id)
 const socket = new WebSocket('ws://' + location.host + '/echo')
 let count = 0
 socket.onopen = () => { at('status').textContent = 'open' }
-socket.onclose = () => { at('status').textContent = 'closed' }
+socket.onclose = () => { at('status').textContent = 'closed: reload to go on' }
 socket.onmessage = ({ data }) => {
   const { backend, echo } = JSON.parse(data)
   at('peer').textContent = backend
