@@ -83,6 +83,22 @@ export class NameServer {
   }
 }
 
+interface BitWriter {
+  write(value: number, bits: number): void
+}
+
+// dns2 compresses every name. That of a target may not be (RFC 2782), and the resolver of Node 22 refuses one that is.
+Object.assign((Packet.Resource as unknown as Record<'SRV', object>).SRV, {
+  encode({ priority, weight, port, target }: Required<Service>, writer: BitWriter) {
+    for (const number of [priority, weight, port]) writer.write(number, 16)
+    for (const label of target.split('.').filter(Boolean)) {
+      writer.write(label.length, 8)
+      for (const byte of Buffer.from(label)) writer.write(byte, 8)
+    }
+    writer.write(0, 8)
+  },
+})
+
 function resource(name: string, kind: Kind, record: string | Service, ttl: number) {
   const data = typeof record === 'string' ? { address: record } : { priority: 0, weight: 0, ...record }
   const question = new Packet.Question(name, Packet.TYPE[kind], Packet.CLASS.IN)
