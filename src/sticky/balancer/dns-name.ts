@@ -4,8 +4,8 @@ import type { BackendSettings } from './backend.ts'
 import { foundSettings, type NameSettings } from './backend-options.ts'
 
 export interface DnsNameEvents {
-  /** It stands for other backends than before, or could not be looked up the last time. */
-  resolved(count: number): void
+  /** It stands for other backends than before, or could not be looked up the last time. `isFirst`: or not ever. */
+  resolved(count: number, isFirst: boolean): void
   /** It can no longer be looked up. */
   unresolved(error: Error): void
 }
@@ -24,7 +24,10 @@ export class DnsName {
     this.#settings = settings
     this.#found = before ? before.#found : []
     this.#discovery = new Discovery(settings.name, dns, {
-      found: (list) => this.#take(list) && events.resolved(list.length),
+      found: (list) => {
+        const isFirst = !this.isFound
+        if (this.#take(list)) events.resolved(list.length, isFirst)
+      },
       failed: (error) => this.#turn('unresolved') && events.unresolved(error),
     })
   }
@@ -36,6 +39,11 @@ export class DnsName {
   /** Resolves after the first look-up, for better or worse. */
   get first(): Promise<void> {
     return this.#discovery.first
+  }
+
+  /** Whether it has ever been found to stand for any. */
+  get isFound(): boolean {
+    return this.#found.length > 0
   }
 
   get backends(): BackendSettings[] {

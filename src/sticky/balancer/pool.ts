@@ -1,5 +1,6 @@
 import { inspect, isDeepStrictEqual } from 'node:util'
 import { stickyValues } from '../secret.ts'
+import { Absent } from './absent.ts'
 import { Backend, type BackendSettings } from './backend.ts'
 import { isName, type NameSettings, type Spec, takenError } from './backend-options.ts'
 import { DnsName } from './dns-name.ts'
@@ -18,9 +19,8 @@ export class Pool {
   #backends: ReadonlyMap<string, Backend> = new Map()
   #values: ReadonlyMap<string, readonly string[]> = new Map()
   #homes: ReadonlyMap<string, Backend> = new Map()
-  /** Those that the DNS no longer names, while they have connections, or drain. */
-  readonly #absent = new Map<string, Backend>()
-  /** Those that an update took out: where there is no other, they stay until the names that it brought are looked up. */
+  readonly #absent = new Absent()
+  /** Those that an update took out: they stay until a name that came with it, or before, is found. */
   #leaving = new Map<string, BackendSettings>()
 
   constructor(settings: BalancerSettings, tell: Tell, made: (backend: Backend) => void) {
@@ -83,7 +83,7 @@ export class Pool {
     const before = this.#settings
     const names = new Map(this.#names.map((name) => [name.source, name]))
     const isSameDns = isDeepStrictEqual(settings.dns, before.dns)
-    const untried: DnsName[] = []
+    let isNew = false
     if (!areSame(settings.keys, before.keys)) this.#values = new Map()
     this.#settings = settings
     this.#entries = settings.specs.map((spec) => {
@@ -94,12 +94,12 @@ export class Pool {
         name.adjust(spec)
         return name
       }
-      const started = this.#start(spec, name)
-      if (!name) untried.push(started)
-      return started
+      isNew ||= !name
+      return this.#start(spec, name)
     })
     for (const name of names.values()) name.stop()
-    this.#keepUntilTried(untried)
+    if (isNew) this.#leaving = new Map([...this.backends].map((backend) => [backend.id, backend.settings]))
+    else if (this.#names.every(({ isFound }) => isFound)) this.#leaving = new Map()
     const isSameHealth = isDeepStrictEqual([settings.health, settings.backoff], [before.health, before.backoff])
     if (!isSameHealth) for (const backend of this.backends) backend.rewatch(settings)
     this.#arrange()
@@ -120,25 +120,14 @@ export class Pool {
     return this.#entries.filter((entry) => entry instanceof DnsName)
   }
 
-  #keepUntilTried(names: readonly DnsName[]): void {
-    const leaving = new Map(names.length > 0 ? [...this.backends].map(({ settings }) => [settings.id, settings]) : [])
-    this.#leaving = leaving
-    if (leaving.size === 0) return
-    void Promise.all(names.map(({ first }) => first)).then(() => {
-      // Another update has its own.
-      if (this.#leaving !== leaving) return
-      this.#leaving = new Map()
-      this.#arrange()
-    })
-  }
-
   #start(settings: NameSettings, before?: DnsName): DnsName {
     const { source } = settings
     return new DnsName(
       settings,
       this.#settings.dns,
       {
-        resolved: (count) => {
+        resolved: (count, isFirst) => {
+          if (isFirst) this.#leaving = new Map()
           this.#arrange()
           this.#tell('resolved', source, count)
         },
@@ -151,12 +140,13 @@ export class Pool {
   /** Makes the backends what the entries say. */
   #arrange(): void {
     const wanted = this.#wanted()
+    this.#absent.prune(new Set(this.#names.map(({ source }) => source)))
     const before = this.#backends
     const after = new Map<string, Backend>()
     const homes = new Map<string, Backend>()
     for (const settings of wanted) {
       const known = before.get(settings.id)
-      const backend = known?.isMeantBy(settings) ? known : (this.#takeUp(settings) ?? this.#make(settings))
+      const backend = known?.isMeantBy(settings) ? known : this.#make(settings)
       backend.adjust(settings)
       after.set(backend.id, backend)
       for (const value of this.#values.get(backend.id)!) homes.set(value, backend)
@@ -165,26 +155,12 @@ export class Pool {
     this.#homes = homes
     const gone = [...before.values()].filter((backend) => after.get(backend.id) !== backend)
     const come = [...after.values()].filter((backend) => before.get(backend.id) !== backend)
-    for (const backend of gone) backend.stop()
-    this.#keepAbsent(gone)
+    for (const backend of gone) {
+      backend.stop()
+      this.#absent.add(backend)
+    }
     for (const { status } of gone) this.#tell('remove', status)
     for (const { status } of come) this.#tell('add', status)
-  }
-
-  /** The DNS may leave a backend out for a while, as one that is not ready: a drain and what is open outlast that. */
-  #keepAbsent(gone: readonly Backend[]): void {
-    for (const backend of gone) if (backend.settings.source !== undefined) this.#absent.set(backend.id, backend)
-    for (const [id, { connections, isDraining }] of this.#absent) {
-      if (connections === 0 && !isDraining) this.#absent.delete(id)
-    }
-  }
-
-  #takeUp(settings: BackendSettings): Backend | undefined {
-    const backend = this.#absent.get(settings.id)
-    if (!backend?.isMeantBy(settings)) return undefined
-    this.#absent.delete(settings.id)
-    backend.rewatch(this.#settings)
-    return backend
   }
 
   /** No two with the same id, or value: one that was given goes before those that the DNS names. */
@@ -200,12 +176,19 @@ export class Pool {
     }
     for (const entry of this.#entries) if (!(entry instanceof DnsName)) take(entry)
     const wanted = this.#entries.flatMap((entry) => (entry instanceof DnsName ? entry.backends.filter(take) : [entry]))
-    if (wanted.length === 0) wanted.push(...[...this.#leaving.values()].filter(take))
+    // Once another has the id of one that is leaving, that one has left.
+    this.#leaving = new Map([...this.#leaving].filter(([, settings]) => take(settings)))
+    wanted.push(...this.#leaving.values())
     this.#values = values
     return wanted
   }
 
   #make(settings: BackendSettings): Backend {
+    const known = this.#absent.take(settings)
+    if (known) {
+      known.rewatch(this.#settings)
+      return known
+    }
     const backend = new Backend(settings, this.#settings, {
       up: () => this.#tell('up', backend.status),
       down: (cause) => this.#tell('down', backend.status, cause),

@@ -28,6 +28,8 @@ interface Answer {
   found: readonly Found[]
   /** s for which it may be kept. Node gives no TTL for SRV itself: the addresses' own. */
   ttl: number
+  /** There may be more, which could not be asked for. */
+  isPartial: boolean
 }
 
 export interface Pace {
@@ -101,29 +103,38 @@ export class Discovery {
       answer = await this.#ask()
     } catch (error) {
       if (this.#isStopped) return
-      this.#failures++
-      this.#schedule(delayAfter(this.#failures, this.#pace.retry, this.#pace.random))
+      this.#retry()
       return this.#events.failed(error as Error)
     }
     if (this.#isStopped) return
+    if (answer.isPartial) this.#retry()
+    else this.#keep(answer.ttl)
+    this.#events.found(answer.found)
+  }
+
+  #keep(ttl: number): void {
     this.#failures = 0
     const { min, max } = this.#pace.ttl
-    this.#schedule(this.#interval || Math.min(max, Math.max(min, answer.ttl * 1000)))
-    this.#events.found(answer.found)
+    this.#schedule(this.#interval || Math.min(max, Math.max(min, ttl * 1000)))
+  }
+
+  #retry(): void {
+    this.#failures++
+    this.#schedule(delayAfter(this.#failures, this.#pace.retry, this.#pace.random))
   }
 
   async #ask(): Promise<Answer> {
     const name = this.#name
     if (!('srv' in name)) {
-      const { lists, ttl } = await this.#questions.addresses([name.dns])
-      return { found: hostBackends(lists[0]!, name.port), ttl }
+      const { lists, ...rest } = await this.#questions.addresses([name.dns])
+      return { found: hostBackends(lists[0]!, name.port), ...rest }
     }
     const records = usableRecords(await this.#questions.service(name.srv))
     if (records.length === 0) throw new Error(`querySrv ${name.srv}: the service is not offered (RFC 2782)`)
     const targets = [...new Set(records.map((record) => record.name))]
-    const { lists, ttl } = await this.#questions.addresses(targets)
+    const { lists, ...rest } = await this.#questions.addresses(targets)
     const byTarget = new Map(targets.map((target, i) => [target, lists[i]!]))
-    return { found: serviceBackends(records, (target) => byTarget.get(target)!), ttl }
+    return { found: serviceBackends(records, (target) => byTarget.get(target)!), ...rest }
   }
 
   #schedule(delay: number): void {

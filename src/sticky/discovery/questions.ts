@@ -17,6 +17,8 @@ export interface Addresses {
   lists: string[][]
   /** s for which they may be kept: the least of all. */
   ttl: number
+  /** Of some it is not known whether there are any. */
+  isPartial: boolean
 }
 
 interface Address {
@@ -55,35 +57,31 @@ export class Questions {
   async addresses(names: readonly string[]): Promise<Addresses> {
     const answers = new Map<string, readonly Address[]>()
     const errors: unknown[] = []
-    /** What could not be asked, and was never known. */
-    const unknown = new Set<string>()
     let isFresh = false
+    let isPartial = false
     const ask = async (question: string, query: () => Promise<Address[]>) => {
+      let answer: readonly Address[] | undefined
       try {
-        answers.set(question, await query())
+        answer = await query()
         isFresh = true
       } catch (error) {
         errors.push(error)
-        const known = NOT_THERE.has(codeOf(error)) ? [] : this.#known.get(question)
-        if (known) answers.set(question, known)
-        else unknown.add(question)
+        answer = NOT_THERE.has(codeOf(error)) ? [] : this.#known.get(question)
       }
+      if (answer) answers.set(question, answer)
+      else isPartial = true
+      return answer
     }
-    const withTtl = { ttl: true } as const
-    const both = (name: string) => [
-      ask(`A ${name}`, () => this.#resolver.resolve4(name, withTtl)),
-      ask(`AAAA ${name}`, () => this.#resolver.resolve6(name, withTtl)),
-    ]
+    const of = async (name: string) => {
+      const four = await ask(`A ${name}`, () => this.#resolver.resolve4(name, { ttl: true }))
+      // Where it is not known whether it has IPv4, it might stand for others than on every other machine.
+      if (four?.length !== 0) return four ?? []
+      return (await ask(`AAAA ${name}`, () => this.#resolver.resolve6(name, { ttl: true }))) ?? []
+    }
+    const all: (readonly Address[])[] = []
     for (let i = 0; i < names.length; i += AT_A_TIME) {
-      await this.#within(() => Promise.all(names.slice(i, i + AT_A_TIME).flatMap(both)))
+      all.push(...(await this.#within(() => Promise.all(names.slice(i, i + AT_A_TIME).map(of)))))
     }
-    // Where it is not known whether it has IPv4 addresses, a name might stand for others than on every other machine.
-    const of = (name: string) => {
-      if (unknown.has(`A ${name}`)) return []
-      const [four = [], six = []] = [answers.get(`A ${name}`), answers.get(`AAAA ${name}`)]
-      return four.length > 0 ? four : six
-    }
-    const all = names.map(of)
     if (!isFresh || all.every(({ length }) => length === 0)) {
       throw this.#inWords(errors.find((error) => !NOT_THERE.has(codeOf(error))) ?? errors[0])
     }
@@ -91,6 +89,7 @@ export class Questions {
     return {
       lists: all.map((addresses) => addresses.map(({ address }) => address)),
       ttl: Math.min(...all.flat().map(({ ttl }) => ttl)),
+      isPartial,
     }
   }
 

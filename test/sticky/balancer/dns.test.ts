@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createServer } from '../../../src/index.ts'
 import type { Balancer, BalancerOptions } from '../../../src/sticky/index.ts'
 import { NameServer } from '../../helpers/dns.ts'
@@ -252,6 +252,32 @@ describe('a backend that the DNS leaves out and names again', () => {
     await client.closed()
   })
 
+  it('no longer drains after some minutes, or where its name is put in anew', async () => {
+    const names = await NameServer.start()
+    const one = { A: ['10.0.0.1'] }
+    const two = { A: ['10.0.0.2'] }
+    names.set('app.test', one)
+    const balancer = await start(names, [{ dns: 'app.test', port: 1 }], 5)
+    const leaveAndReturn = async (passing: () => void) => {
+      balancer.drain('10.0.0.1:1')
+      names.set('app.test', two)
+      await once(balancer, 'remove')
+      passing()
+      names.set('app.test', one)
+      await once(balancer, 'add')
+      return statusOf(balancer, '10.0.0.1:1').draining
+    }
+    onTestFinished(() => void vi.useRealTimers())
+    const later = (ms: number) => () => void vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + ms })
+    expect(await leaveAndReturn(later(4 * 60_000))).toBe(true)
+    expect(await leaveAndReturn(later(6 * 60_000))).toBe(false)
+    const anew = () => {
+      balancer.remove('dns:app.test:1')
+      balancer.add({ dns: 'app.test', port: 1 })
+    }
+    expect(await leaveAndReturn(anew)).toBe(false)
+  })
+
   it('is fresh where it had nothing open', async () => {
     const names = await NameServer.start()
     names.set('app.test', { A: ['10.0.0.1'] })
@@ -292,38 +318,73 @@ describe('an update that brings a name', () => {
     expect(events).toEqual(told)
   })
 
-  it('does not keep them where it stands for nothing', async () => {
+  it('keeps them beside others, and where it stands for nothing yet', async () => {
     const names = await NameServer.start()
+    names.set('app.test', 'SERVFAIL')
     const balancer = balancerOf({ backends: before })
-    balancer.update({ backends: after, dns: { servers: [names.address] } })
-    expect(idsOf(balancer)).toEqual(['a', 'b'])
+    const events = eventsOf(balancer)
+    balancer.drain('b')
+    const dns = { servers: [names.address] }
+    const spare = { port: 3, id: 'c', backup: true }
+    balancer.update({ backends: [spare, ...after], dns })
     await balancer.resolved()
-    expect(idsOf(balancer)).toEqual([])
+    expect(idsOf(balancer)).toEqual(['c', 'a', 'b'])
+    names.set('app.test', { A: ['10.0.0.1'] })
+    await once(balancer, 'resolved')
+    expect(idsOf(balancer)).toEqual(['c', '10.0.0.1:1'])
+    const told = ['drain b', 'add c', 'unresolved dns:app.test:1', 'remove a', 'remove b', 'add 10.0.0.1:1']
+    expect(events).toEqual([...told, 'resolved dns:app.test:1 1'])
   })
 
-  it('does not keep them where there are others; what comes may have their ids', async () => {
+  it('lets another have the id of one that goes, once, and of none that stays', async () => {
     const names = await NameServer.start()
+    names.set('app.test', 'silence')
+    const balancer = balancerOf({ backends: before })
+    balancer.update({ backends: [before[0]!, ...after], dns: { servers: [names.address] } })
+    expect(() => balancer.add({ port: 4, id: 'a' })).toThrow(TypeError)
+    balancer.add({ port: 4, id: 'b' })
+    expect(() => balancer.add({ port: 5, id: 'b' })).toThrow(TypeError)
+    expect(balancer.backends.map(({ address }) => address)).toEqual(['127.0.0.1:1', '127.0.0.1:4'])
+    balancer.remove('b')
+    expect(idsOf(balancer)).toEqual(['a'])
+  })
+
+  it.each([
+    ['the same', {}],
+    ['asked for in another way', { interval: 1000 }],
+  ])('may be followed by another that has it too: %s', async (_, more) => {
+    const names = await NameServer.start()
+    names.set('app.test', 'silence')
     const balancer = balancerOf({ backends: before })
     const dns = { servers: [names.address] }
-    balancer.update({ backends: [{ port: 3, id: 'c' }, ...after], dns })
-    expect(idsOf(balancer)).toEqual(['c'])
-    balancer.update({ backends: [{ dns: 'too.test', port: 1 }], dns })
-    expect(idsOf(balancer)).toEqual(['c'])
-    balancer.add({ port: 4, id: 'c' })
-    expect(statusOf(balancer, 'c').address).toBe('127.0.0.1:4')
+    balancer.update({ backends: after, dns })
+    balancer.update({ backends: after, dns: { ...dns, ...more } })
+    expect(idsOf(balancer)).toEqual(['a', 'b'])
+    names.set('app.test', { A: ['10.0.0.1'] })
+    balancer.update({ backends: after, dns: { ...dns, timeout: 4999 } })
+    expect(idsOf(balancer)).toEqual(['a', 'b'])
+    await once(balancer, 'resolved')
+    expect(idsOf(balancer)).toEqual(['10.0.0.1:1'])
   })
 
-  it('is followed by another, which has the last word', async () => {
+  it('may be followed by another without it, which has the last word', async () => {
     const names = await NameServer.start()
     names.set('app.test', { A: ['10.0.0.1'] })
     const balancer = balancerOf({ backends: before })
     const dns = { servers: [names.address] }
     balancer.update({ backends: after, dns })
-    expect(idsOf(balancer)).toEqual(['a', 'b'])
     balancer.update({ backends: [{ port: 3, id: 'c' }], dns })
     expect(idsOf(balancer)).toEqual(['c'])
     await balancer.resolved()
     expect(idsOf(balancer)).toEqual(['c'])
+  })
+
+  it('that is not new keeps nothing, found or not', async () => {
+    const names = await NameServer.start()
+    const dns = { servers: [names.address] }
+    const balancer = balancerOf({ backends: [...before, ...after], dns })
+    balancer.update({ backends: [before[0]!, ...after], dns })
+    expect(idsOf(balancer)).toEqual(['a'])
   })
 
   it('ends with the balancer, without a word', async () => {
