@@ -10,7 +10,7 @@ import { HeadReader } from './reader.ts'
 import { reply } from './reply.ts'
 import { after, clientInfo, handOver, putBack, reset, settle, takeOut, tune } from './socket.ts'
 import { type ConnectionState, type Context, Life, PHASES } from './states.ts'
-import { connectEvent, type Dest, type Outcome, openUpstream, readOutcome, type StreamDest } from './upstream.ts'
+import { type Dest, type Outcome, openUpstream, readOutcome, type StreamDest, whenConnected } from './upstream.ts'
 
 /** An errback that never gives up would spend the machine on a client that may have left: so much is enough. */
 const MOST_ATTEMPTS = 100
@@ -164,9 +164,7 @@ export class Connection {
     upstream.on('close', () => this.#upstreamGone(upstream))
     if (this.state === 'Closed') return this.#dropUpstream()
     this.#life.arm(this.#settings.connectTimeout, () => this.#fail('CONNECT_TIMEOUT'))
-    const event = connectEvent(upstream)
-    if (event) upstream.once(event, () => this.#upstream === upstream && this.#connected(upstream))
-    else this.#connected(upstream)
+    whenConnected(upstream, () => this.#upstream === upstream && this.#connected(upstream))
   }
 
   #connected(upstream: Duplex): void {

@@ -133,11 +133,34 @@ function overTls(options: true | tls.ConnectionOptions, target: tls.ConnectionOp
   return tls.connect({ ...target, ...(options === true ? undefined : options), ...half })
 }
 
+/** Calls back when bytes can be sent: at once, where they can be now. What fails is told by the stream's 'error'. */
+export function whenConnected(upstream: Duplex, connected: () => void): void {
+  const event = connectEvent(upstream)
+  if (!event) return connected()
+  upstream.once(event, () => {
+    if (isOwnPeer(upstream)) upstream.destroy(selfConnected())
+    else connected()
+  })
+}
+
 /** The event after which bytes can be sent; undefined where they can be at once. */
-export function connectEvent(upstream: Duplex): 'connect' | 'secureConnect' | undefined {
+function connectEvent(upstream: Duplex): 'connect' | 'secureConnect' | undefined {
   if (upstream instanceof tls.TLSSocket) {
     // The peer's Finished ends the handshake; getProtocol() has an answer long before.
     return upstream.getPeerFinished() === undefined ? 'secureConnect' : undefined
   }
   return upstream instanceof net.Socket && upstream.connecting ? 'connect' : undefined
+}
+
+/**
+ * Of a port of this machine that nobody listens on, the system may choose just that one to connect from: both ends then
+ * are the same socket (RFC 9293 3.5, simultaneous open), which echoes, and keeps the port from whoever is to listen there.
+ */
+function isOwnPeer(upstream: Duplex): boolean {
+  if (!(upstream instanceof net.Socket) || upstream.localPort === undefined) return false
+  return upstream.localPort === upstream.remotePort && upstream.localAddress === upstream.remoteAddress
+}
+
+function selfConnected(): Error {
+  return Object.assign(new Error('connected to itself: nobody listens there'), { code: 'ECONNREFUSED' })
 }

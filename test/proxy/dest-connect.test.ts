@@ -3,7 +3,7 @@ import net from 'node:net'
 import { Duplex, PassThrough } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import type { Dest } from '../../src/index.ts'
-import { Backend, connect, deadPort } from '../helpers/net.ts'
+import { Backend, connect, deadPort, listen } from '../helpers/net.ts'
 import { duplexPair } from '../helpers/pair.ts'
 import { answer, ask, converse, expectNoWarnings, GET, OK, startProxy, Watch, withoutDate } from '../helpers/proxy.ts'
 
@@ -38,6 +38,16 @@ describe('a Dest with connect()', () => {
     const socket = net.connect(backend.port, '127.0.0.1')
     await once(socket, 'connect')
     await converseOver(backend, () => socket)
+  })
+
+  test('that has connected to itself has reached nobody', async () => {
+    const server = net.createServer()
+    const port = await listen(server)
+    await new Promise((resolve) => server.close(resolve))
+    // What the system may choose by chance for any port that nobody listens on.
+    const { text, error } = await failure({ connect: () => net.connect({ port, host: '127.0.0.1', localPort: port }) })
+    expect(text).toBe(UNREACHED)
+    expect(error.cause).toMatchObject({ code: 'ECONNREFUSED', message: 'connected to itself: nobody listens there' })
   })
 
   test('may give a stream in memory', async () => {

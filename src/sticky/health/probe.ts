@@ -1,7 +1,7 @@
 import net from 'node:net'
 import { type Duplex, Writable } from 'node:stream'
 import { type Head, HeadScanner } from '../../parser/index.ts'
-import { connectEvent, HeadReader, openUpstream, reset, type StreamDest } from '../../proxy/index.ts'
+import { HeadReader, openUpstream, reset, type StreamDest, whenConnected } from '../../proxy/index.ts'
 
 /** Every way in which a backend that was reached can fail a check, and what it means. */
 const FAULTS = {
@@ -76,9 +76,7 @@ export class Probe {
     upstream.on('close', () => this.#finish(new CheckError('CHECK_ENDED')))
     // A process that has nothing else to do need not wait for a check.
     if (upstream instanceof net.Socket) upstream.unref()
-    const event = connectEvent(upstream)
-    if (event) upstream.once(event, () => this.#connected(upstream))
-    else process.nextTick(() => this.#connected(upstream))
+    whenConnected(upstream, () => process.nextTick(() => this.#connected(upstream)))
   }
 
   #connected(upstream: Duplex): void {

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import https from 'node:https'
 import net from 'node:net'
 import { join } from 'node:path'
@@ -13,6 +13,7 @@ import { Backend, connect, type Peer } from '../../helpers/net.ts'
 import { expectNoWarnings, GET, OK } from '../../helpers/proxy.ts'
 import { temporaryDirectory } from '../../helpers/temporary.ts'
 import { type Certificate, certificate, connectTls, makeCertificate } from '../../helpers/tls.ts'
+import { turn } from '../../helpers/turns.ts'
 import { ADMIN, configOf, get, Lines, STICKY, startBackend, startService } from './support.ts'
 
 expectNoWarnings()
@@ -203,15 +204,20 @@ test('a certificate that is swapped by a link is in use soon after, and what was
 
 test('a certificate that changes while the service starts is in use soon after', async () => {
   const names = await NameServer.start()
-  names.set('app.test', { A: 'silence', AAAA: 'silence' })
+  names.set('app.test', 'silence')
   const files = save(certificate())
+  const path = join(temporaryDirectory(), 'admin.sock')
   const said = new Lines()
-  const backends = [{ dns: 'app.test', port: 1 }]
-  // The watch would look within the time that this takes.
-  const dns = { servers: [names.address], timeout: 2_500 }
-  const config = configOf({ backends, dns, tls: [files] })
+  const config = configOf({
+    backends: [{ dns: 'app.test', port: 1 }],
+    // The watch would look within the time that this takes.
+    dns: { servers: [names.address], timeout: 2_500 },
+    tls: [files],
+    admin: { listen: { path }, token: undefined },
+  })
   const starting = Service.start(config, { say: said.add, log: () => undefined })
-  await names.asked('A app.test')
+  // It comes when the certificates have been read, and goes on to wait for the DNS.
+  while (!existsSync(path)) await turn()
   save(exact, join(files.cert, '..'))
   const service = await starting
   onTestFinished(() => service.stop())
