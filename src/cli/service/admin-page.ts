@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type http from 'node:http'
 import { isDeepStrictEqual } from 'node:util'
-import { type AdminOptions, createAdmin } from '../admin/index.ts'
+import type { AdminOptions } from '../admin/index.ts'
 import type { Config } from '../config/index.ts'
 import { type Change, listenAt, urlOf } from './listeners.ts'
 
@@ -32,7 +32,7 @@ export class AdminPage {
   async change(settings: Settings | undefined): Promise<Change> {
     if (isDeepStrictEqual(settings, this.#settings)) return NO_CHANGE
     if (!settings) return { ...NO_CHANGE, commit: () => this.close() }
-    const server = this.#create(settings)
+    const server = await this.#create(settings)
     const isSamePlace = isDeepStrictEqual(settings.listen, this.#settings?.listen)
     if (!isSamePlace) await listenAt(server, settings.listen, this.#server ? [this.#server] : [])
     const commit = () => {
@@ -58,7 +58,9 @@ export class AdminPage {
     this.#server?.closeAllConnections()
   }
 
-  #create({ listen, token = this.#ownToken }: Settings): http.Server {
+  async #create({ listen, token = this.#ownToken }: Settings): Promise<http.Server> {
+    // Its libraries take a fifth of the start: not where there is no page.
+    const { createAdmin } = await import('../admin/index.ts')
     const host = 'host' in listen ? listen.host : undefined
     // Without a host it listens on every address.
     const allowedHosts = 'path' in listen ? [] : [host ?? '::']
