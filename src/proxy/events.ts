@@ -29,6 +29,16 @@ const channels = {
   close: channel('badass:connection:close'),
 }
 
+/** Calls back for each message of a channel, until what is returned is called. */
+export function hear<K extends keyof ConnectionEvents>(
+  name: K,
+  heard: (message: ConnectionEvents[K]) => void,
+): () => void {
+  const listener = (message: unknown) => heard(message as ConnectionEvents[K])
+  channels[name].subscribe(listener)
+  return () => void channels[name].unsubscribe(listener)
+}
+
 export function isHeard(name: keyof ConnectionEvents): boolean {
   return channels[name].hasSubscribers
 }

@@ -1,19 +1,23 @@
 export type { Connection } from './connection.ts'
 export { isExhausted, messageOf, type Phase, ProxyError, type ProxyErrorCode, proxyErrorCodes } from './error.ts'
-export type { ConnectionEvents } from './events.ts'
+export { type ConnectionEvents, hear } from './events.ts'
 export {
+  anObject,
   type ClientInfo,
   checkBy,
   flag,
   type Hooks,
   integer,
   type Limits,
+  LONGEST_MS,
   OPTION_RULES,
   type ProxyOptions,
   type Rule,
+  show,
 } from './options.ts'
 export { HeadReader } from './reader.ts'
+export { plainText } from './reply.ts'
 export { addUp, type Counters, createServer, handler, ProxyServer } from './server.ts'
-export { after, reset } from './socket.ts'
+export { after, hostPort, reset } from './socket.ts'
 export type { ConnectionState } from './states.ts'
 export { type Dest, openUpstream, type StreamDest, whenConnected } from './upstream.ts'

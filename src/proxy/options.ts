@@ -61,7 +61,7 @@ export type ProxyOptions<D extends Dest = Dest> = Hooks<D> & Limits
 export type Settings<D extends Dest = Dest> = Hooks<D> & Required<Limits>
 
 /** The largest delay that a Node timer takes. */
-const LONGEST_MS = 2 ** 31 - 1
+export const LONGEST_MS = 2 ** 31 - 1
 
 /** What one option takes. */
 export interface Rule {
@@ -88,6 +88,12 @@ export const flag = (byDefault: boolean): Rule => ({
   isRight: (value) => typeof value === 'boolean',
   byDefault,
 })
+
+export const anObject: Rule = {
+  takes: 'an object',
+  isRight: (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+  byDefault: {},
+}
 
 export const OPTION_RULES: Readonly<Record<keyof ProxyOptions, Rule>> = {
   lookup: { takes: 'a function', isRight: isFunction },
@@ -138,7 +144,8 @@ export function checkBy(
   return checked
 }
 
-function show(value: unknown): string {
+/** A value in an error: on one line, and not what is in it. */
+export function show(value: unknown): string {
   return inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY })
 }
 

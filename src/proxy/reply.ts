@@ -10,11 +10,19 @@ export function reply(error: ProxyError, isHead: boolean): Buffer {
   const status = error.status ?? 502
   const title = `${status} ${STATUS_CODES[status] ?? 'Unknown'}`
   const body = `${title}: ${error.cause instanceof HeadError ? error.cause.code : error.code}\n`
-  const head =
-    `HTTP/1.1 ${title}\r\n` +
-    `Date: ${new Date().toUTCString()}\r\n` +
-    'Content-Type: text/plain; charset=utf-8\r\n' +
-    `Content-Length: ${body.length}\r\n` +
-    'Connection: close\r\n\r\n'
+  return plainText(title, body, isHead)
+}
+
+/** A whole answer, after which the connection ends. `status` with its reason; `fields`: lines of its own. All in ASCII. */
+export function plainText(status: string, body: string, isHead: boolean, ...fields: string[]): Buffer {
+  const head = [
+    `HTTP/1.1 ${status}`,
+    `Date: ${new Date().toUTCString()}`,
+    ...fields,
+    'Content-Type: text/plain; charset=utf-8',
+    `Content-Length: ${body.length}`,
+    'Connection: close',
+    '\r\n',
+  ].join('\r\n')
   return Buffer.from(isHead ? head : head + body, 'latin1')
 }

@@ -12,6 +12,11 @@ export function clientInfo(socket: net.Socket): ClientInfo {
   }
 }
 
+/** As in a URL: an IPv6 address stands in brackets (RFC 3986 3.2.2). */
+export function hostPort(host: string, port: number | undefined): string {
+  return `${net.isIPv6(host) ? `[${host}]` : host}:${port}`
+}
+
 /** Gives an accepted socket what the options say, whichever server accepted it. */
 export function tune(socket: net.Socket, { noDelay, keepAlive, keepAliveInitialDelay }: Settings): void {
   // A peer that ends its side may still be sent the rest.

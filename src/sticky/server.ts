@@ -2,6 +2,7 @@ import { inspect } from 'node:util'
 import type { Head } from '../parser/index.ts'
 import {
   after,
+  anObject,
   type ClientInfo,
   checkBy,
   type Dest,
@@ -9,7 +10,6 @@ import {
   type Limits,
   OPTION_RULES,
   ProxyServer,
-  type Rule,
 } from '../proxy/index.ts'
 import { type CookieOptions, isStickyValue, StickyCookie } from './cookie.ts'
 
@@ -34,11 +34,6 @@ export interface StickyOptions<D extends StickyDest = StickyDest> extends Limits
   modify?: Hooks<D>['modify']
 }
 
-const anObject: Rule = {
-  takes: 'an object',
-  isRight: (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
-  byDefault: {},
-}
 const { lookup: aFunction, errback: maybeAFunction, ...MORE_RULES } = OPTION_RULES
 const ARGUMENT_RULES = { lookup: aFunction, errback: maybeAFunction, options: anObject }
 const RULES = { ...MORE_RULES, cookie: anObject }

@@ -1,6 +1,6 @@
 import * as z from 'zod'
-import { integer, type Rule } from '../../proxy/index.ts'
-import { LONGEST_MS, parseDuration, parseInteger, type Raw, SyntaxMistake } from './target.ts'
+import { integer, LONGEST_MS, type Rule } from '../../proxy/index.ts'
+import { parseDuration, parseInteger, type Raw, SyntaxMistake } from './target.ts'
 import { either, show } from './words.ts'
 
 /** The parts that the schema is made of. A mistake in any says what it got and what it takes; where is the path's part. */

@@ -8,6 +8,9 @@ import { show } from './words.ts'
 
 type Key = keyof Settings
 
+/** What the places on the line are called, apart from what stands there. */
+const LINE = lineSource({})
+
 /** ms that open connections have, where nothing else is said. */
 const GRACE_MS = 30_000
 
@@ -23,10 +26,9 @@ export function checkLine(raw: Readonly<Record<string, unknown>>): Settings {
   }
 }
 
-/** Settings of the line and, in its shadow, those of the file. */
+/** Settings of the line, and those of both, where the line goes before the file. */
 interface Given {
   line: Settings
-  file: Settings
   settings: Settings
   /** What the place is called where a setting came from. */
   placeOf(key: Key): string
@@ -34,8 +36,7 @@ interface Given {
 
 /** The config that line and file make together; reads every file that they name. @throws {ConfigError} */
 export async function loadConfig(line: Settings, file: string | undefined): Promise<Config> {
-  const lineOnly = lineSource({})
-  const given = file === undefined ? giveBoth(line, {}, lineOnly) : await withFile(line, file)
+  const given = file === undefined ? giveBoth(line, {}, LINE) : await withFile(line, file)
   const { settings, placeOf } = given
   const mistakes = [...findContradictions(given)]
   if (!settings.backends?.length) mistakes.push(noTarget(file))
@@ -74,13 +75,7 @@ async function withFile(line: Settings, path: string): Promise<Given> {
 function giveBoth(line: Settings, file: Settings, source: Source): Given {
   const settings = { ...compact(file), ...compact(line) } as Settings
   if (file.dns && line.dns) settings.dns = { ...file.dns, ...compact(line.dns) }
-  const { placeOf: placeOnLine } = lineSource({})
-  return {
-    line,
-    file,
-    settings,
-    placeOf: (key) => (line[key] === undefined ? source : { placeOf: placeOnLine }).placeOf([key]),
-  }
+  return { line, settings, placeOf: (key) => (line[key] === undefined ? source : LINE).placeOf([key]) }
 }
 
 /** A setting that is for nothing without others, and would be ignored without a word. */

@@ -1,6 +1,5 @@
-import { isIPv6 } from 'node:net'
 import * as z from 'zod'
-import { integer, OPTION_RULES } from '../../proxy/index.ts'
+import { hostPort, integer, OPTION_RULES } from '../../proxy/index.ts'
 import {
   type BalancerOptions,
   type CookieOptions,
@@ -113,10 +112,9 @@ function idOf(target: Target): string {
   return addressText('path' in target ? target : { port: target.port, host: target.host ?? '127.0.0.1' })
 }
 
-function addressText(address: Address): string {
-  if ('path' in address) return `unix:${address.path}`
-  const host = address.host ?? '*'
-  return `${isIPv6(host) ? `[${host}]` : host}:${address.port}`
+/** '127.0.0.1:8080', '*:8080', 'unix:/run/x.sock' */
+export function addressText(address: Address): string {
+  return 'path' in address ? `unix:${address.path}` : hostPort(address.host ?? '*', address.port)
 }
 
 /** Refuses what is there twice. An address that the system chooses, with port 0, never is. */

@@ -1,4 +1,5 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net'
+import { LONGEST_MS } from '../../proxy/index.ts'
 import { show, unknownName } from './words.ts'
 
 /**
@@ -85,9 +86,6 @@ export function parseInteger(value: unknown): number | undefined {
   const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value
   return Number.isSafeInteger(number) ? (number as number) : undefined
 }
-
-/** The largest delay that a Node timer takes. */
-export const LONGEST_MS = 2 ** 31 - 1
 
 const MS_PER_UNIT: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
 

@@ -1,4 +1,3 @@
-import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type net from 'node:net'
 import {
   type Balancer,
@@ -11,7 +10,7 @@ import {
   type ProxyError,
   type ProxyServer,
 } from '../../index.ts'
-import { after, isExhausted, messageOf } from '../../proxy/index.ts'
+import { after, hear, isExhausted, messageOf } from '../../proxy/index.ts'
 import { type Config, firstLineOf } from '../config/index.ts'
 import { askToClose } from './connection-field.ts'
 import { Forwarded } from './forwarded.ts'
@@ -51,12 +50,11 @@ export class Generation {
   whenIdle(done: () => void): void {
     if (this.proxy.active.size === 0) return done()
     // A connection may outlast its client's socket: what that sent may still be on its way.
-    const closed = () => {
+    const stop = hear('close', () => {
       if (this.proxy.active.size > 0) return
-      unsubscribe('badass:connection:close', closed)
+      stop()
       done()
-    }
-    subscribe('badass:connection:close', closed)
+    })
   }
 
   /** Resets what is open. */

@@ -2,33 +2,26 @@ import { once } from 'node:events'
 import { existsSync, lstatSync, rmSync } from 'node:fs'
 import net from 'node:net'
 import { dirname } from 'node:path'
-import type { Address } from '../config/index.ts'
+import { hostPort } from '../../proxy/index.ts'
+import { type Address, addressText } from '../config/index.ts'
 import { sparingly } from './output.ts'
 
 /** Bytes that a Unix socket's path has room for. Node cuts a longer one short without a word. */
 const MAX_PATH_BYTES = process.platform === 'linux' ? 107 : 103
-
-/** '127.0.0.1:8080', '*:8080', 'unix:/run/x.sock' */
-function placeOf(address: Address): string {
-  return 'path' in address ? `unix:${address.path}` : `${bracketed(address.host ?? '*')}:${address.port}`
-}
 
 /** Where a server listens, as a URL. A browser knows no 'any address': localhost is one of them. */
 export function urlOf(server: net.Server, scheme: 'http' | 'https'): string {
   const address = server.address()
   if (address === null || typeof address === 'string') return `unix:${address ?? ''}`
   const isAny = address.address === '::' || address.address === '0.0.0.0'
-  return `${scheme}://${isAny ? 'localhost' : bracketed(address.address)}:${address.port}/`
-}
-
-export function bracketed(host: string): string {
-  return net.isIPv6(host) ? `[${host}]` : host
+  return `${scheme}://${hostPort(isAny ? 'localhost' : address.address, address.port)}/`
 }
 
 /** Has a server listen. `ours`: who of this process may be in its way. @throws {Error} of one line */
 export async function listenAt(server: net.Server, address: Address, ours: readonly net.Server[] = []): Promise<void> {
   const isLong = 'path' in address && Buffer.byteLength(address.path) > MAX_PATH_BYTES
-  if (isLong) throw new Error(`cannot listen on ${placeOf(address)}: takes a path of at most ${MAX_PATH_BYTES} bytes`)
+  if (isLong)
+    throw new Error(`cannot listen on ${addressText(address)}: takes a path of at most ${MAX_PATH_BYTES} bytes`)
   try {
     await tryToListen(server, address)
   } catch (error) {
@@ -67,7 +60,7 @@ function explain(address: Address, error: unknown, ours: readonly net.Server[]):
   const isInWay = (other: net.Server) => 'port' in address && portOf(other) === address.port
   const isOurs = codeOf(error) === 'EADDRINUSE' && ours.some(isInWay)
   const hint = isOurs ? ' by this very process, which opens what is new before it closes what is old' : ''
-  return new Error(`cannot listen on ${placeOf(address)}: ${reason}${hint}`, { cause: error })
+  return new Error(`cannot listen on ${addressText(address)}: ${reason}${hint}`, { cause: error })
 }
 
 function portOf(server: net.Server): number | undefined {
@@ -137,7 +130,7 @@ export class Listeners {
       for (const server of added) server.close()
     }
     for (const address of addresses) {
-      const place = placeOf(address)
+      const place = addressText(address)
       const at = left.findIndex((one) => one.place === place)
       if (at >= 0) {
         wanted.push(...left.splice(at, 1))

@@ -1,8 +1,7 @@
-import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import type { ClientInfo, Connection, ConnectionEvents, Dest, Head } from '../../index.ts'
+import type { ClientInfo, Connection, Dest, Head } from '../../index.ts'
+import { hear, hostPort } from '../../proxy/index.ts'
 import { escapeText } from '../escape.ts'
 import { normalize } from './forwarded.ts'
-import { bracketed } from './listeners.ts'
 
 export type LogFormat = 'text' | 'json'
 
@@ -48,21 +47,20 @@ export class AccessLog {
   readonly #write: (line: string) => void
   /** By what `lookup` knows of a connection. */
   readonly #records = new Map<ClientInfo, Record>()
-  readonly #heard: readonly [channel: string, listener: (message: unknown) => void][]
+  readonly #stops: readonly (() => void)[]
 
   /** Begins to listen: of the connections that are open, nothing is known. */
   constructor(format: LogFormat, isOurs: (connection: Connection) => boolean, write: (line: string) => void) {
     this.format = format
     this.#isOurs = isOurs
     this.#write = write
-    this.#heard = [
-      on('open', ({ connection }) => this.#opened(connection)),
-      on('routed', ({ connection, dest }) => this.#with(connection, (record) => routed(record, dest))),
-      on('connected', ({ connection }) => this.#with(connection, connected)),
-      on('error', ({ connection, error }) => this.#with(connection, (record) => failed(record, error.code))),
-      on('close', ({ connection }) => this.#closed(connection)),
+    this.#stops = [
+      hear('open', ({ connection }) => this.#opened(connection)),
+      hear('routed', ({ connection, dest }) => this.#with(connection, (record) => routed(record, dest))),
+      hear('connected', ({ connection }) => this.#with(connection, connected)),
+      hear('error', ({ connection, error }) => this.#with(connection, (record) => failed(record, error.code))),
+      hear('close', ({ connection }) => this.#closed(connection)),
     ]
-    for (const [channel, listener] of this.#heard) subscribe(channel, listener)
   }
 
   /** A request came, which nobody has written to yet. */
@@ -74,7 +72,7 @@ export class AccessLog {
   }
 
   close(): void {
-    for (const [channel, listener] of this.#heard) unsubscribe(channel, listener)
+    for (const stop of this.#stops) stop()
     this.#records.clear()
   }
 
@@ -107,13 +105,6 @@ export class AccessLog {
   }
 }
 
-function on<K extends keyof ConnectionEvents>(
-  name: K,
-  heard: (message: ConnectionEvents[K]) => void,
-): [channel: string, listener: (message: unknown) => void] {
-  return [`badass:connection:${name}`, (message) => heard(message as ConnectionEvents[K])]
-}
-
 function routed(record: Record, dest: Dest): void {
   record.dest = dest
 }
@@ -132,7 +123,7 @@ function entryOf(connection: Connection, { start, head, connected, request, dest
   const { remoteAddress, remotePort } = connection.client
   return {
     time: new Date(),
-    client: remoteAddress === undefined ? 'unix' : `${bracketed(normalize(remoteAddress))}:${remotePort}`,
+    client: remoteAddress === undefined ? 'unix' : hostPort(normalize(remoteAddress), remotePort),
     request,
     backend: dest && nameOf(dest),
     headMs: head && head - start,
@@ -151,7 +142,7 @@ function nameOf(dest: Dest): string {
     if (typeof id === 'string') return id
   }
   if ('path' in dest && typeof dest.path === 'string') return `unix:${dest.path}`
-  if ('port' in dest && typeof dest.port === 'number') return `${bracketed(dest.host ?? 'localhost')}:${dest.port}`
+  if ('port' in dest && typeof dest.port === 'number') return hostPort(dest.host ?? 'localhost', dest.port)
   return 'own'
 }
 

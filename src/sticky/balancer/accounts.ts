@@ -1,9 +1,6 @@
-import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import type { Connection, ConnectionEvents, ProxyError } from '../../proxy/index.ts'
+import { type Connection, hear, type ProxyError } from '../../proxy/index.ts'
 import type { Backend } from './backend.ts'
 import { isConnectFailure } from './failure.ts'
-
-type Listeners = { [K in keyof ConnectionEvents]?: (message: ConnectionEvents[K]) => void }
 
 /**
  * Keeps count of who is where, by what the proxy tells of its connections: what becomes of a Dest between the balancer
@@ -14,20 +11,16 @@ export class Accounts {
   /** Where each connection is. */
   readonly #places = new Map<Connection, Backend>()
   readonly #counted = new WeakSet<ProxyError>()
-  readonly #listeners: Listeners = {
-    routed: ({ connection, dest }) => this.#routed(connection, this.backendOf(dest)),
-    connected: ({ connection }) => this.#places.get(connection)?.reached(connection),
-    error: ({ connection, error, dest }) => {
+  readonly #stops = [
+    hear('routed', ({ connection, dest }) => this.#routed(connection, this.backendOf(dest))),
+    hear('connected', ({ connection }) => this.#places.get(connection)?.reached(connection)),
+    hear('error', ({ connection, error, dest }) => {
       if (isConnectFailure(error)) this.failed(error, this.backendOf(dest))
       // Whatever failed, this backend has no more to do with it.
       this.#left(connection)
-    },
-    close: ({ connection }) => this.#left(connection),
-  }
-
-  constructor() {
-    for (const [name, heard] of this.#entries) subscribe(name, heard)
-  }
+    }),
+    hear('close', ({ connection }) => this.#left(connection)),
+  ]
 
   /** Counts for this backend from now on, also once it is out of use. */
   open(backend: Backend): void {
@@ -53,12 +46,8 @@ export class Accounts {
 
   /** Counts no more, and forgets what is open. */
   stop(): void {
-    for (const [name, heard] of this.#entries) unsubscribe(name, heard)
+    for (const stop of this.#stops) stop()
     for (const connection of [...this.#places.keys()]) this.#left(connection)
-  }
-
-  get #entries(): [name: string, heard: (message: unknown) => void][] {
-    return Object.entries(this.#listeners).map(([name, heard]) => [`badass:connection:${name}`, heard as () => void])
   }
 
   #routed(connection: Connection, backend: Backend | undefined): void {

@@ -1,6 +1,5 @@
 import { isIPv6 } from 'node:net'
-import { inspect } from 'node:util'
-import { checkBy, flag, integer, type Rule } from '../../proxy/index.ts'
+import { anObject, checkBy, flag, integer, type Rule, show } from '../../proxy/index.ts'
 import { dnsName, type Found, type Name } from '../discovery/index.ts'
 import { addressOf, type BackendOptions, type BackendSettings, type DnsOptions, type Place } from './backend.ts'
 
@@ -22,11 +21,6 @@ export type Spec = BackendSettings | NameSettings
 
 export const isName = (spec: Spec): spec is NameSettings => 'name' in spec
 
-export const anObject: Rule = {
-  takes: 'an object',
-  isRight: (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
-  byDefault: {},
-}
 const port: Rule = { ...integer(1, 65_535, 0), byDefault: undefined }
 const path: Rule = { takes: 'a path', isRight: (value) => typeof value === 'string' && value !== '' }
 const host: Rule = {
@@ -106,8 +100,4 @@ function settingsOf(
 ): BackendSettings {
   const place: Place = tls ? { ...where, tls } : where
   return { id: id ?? addressOf(place), place, source, weight, maxConnections, backup }
-}
-
-function show(value: unknown): string {
-  return inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY })
 }

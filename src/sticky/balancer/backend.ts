@@ -1,6 +1,6 @@
 import type tls from 'node:tls'
 import { isDeepStrictEqual } from 'node:util'
-import { type Connection, messageOf, type ProxyError } from '../../proxy/index.ts'
+import { type Connection, hostPort, messageOf, type ProxyError } from '../../proxy/index.ts'
 import type { Backoff } from '../backoff.ts'
 import { Health, type HealthSettings } from '../health/index.ts'
 import { type Seed, seedOf } from './algorithm.ts'
@@ -257,6 +257,5 @@ export class Backend {
 }
 
 export function addressOf(place: Place): string {
-  if ('path' in place) return `unix:${place.path}`
-  return `${place.host.includes(':') ? `[${place.host}]` : place.host}:${place.port}`
+  return 'path' in place ? `unix:${place.path}` : hostPort(place.host, place.port)
 }

@@ -1,13 +1,13 @@
 import type { KeyObject } from 'node:crypto'
 import { Resolver } from 'node:dns'
-import { checkBy, integer, type Rule } from '../../proxy/index.ts'
+import { anObject, checkBy, integer, type Rule } from '../../proxy/index.ts'
 import type { Backoff } from '../backoff.ts'
 import type { DiscoverySettings } from '../discovery/index.ts'
 import { checkHealth, type HealthOptions } from '../health/index.ts'
 import { keysOf, SECRET_RULE, type Secret, stickyValues } from '../secret.ts'
 import type { AlgorithmName } from './algorithm.ts'
 import type { BackendOptions, DnsOptions, HealthRules } from './backend.ts'
-import { anObject, checkBackend, isName, type Spec, takenError } from './backend-options.ts'
+import { checkBackend, isName, type Spec, takenError } from './backend-options.ts'
 import { type KeyOf, keyReader } from './key.ts'
 
 export interface BalancerOptions {

@@ -1,5 +1,5 @@
 import type { SrvRecord } from 'node:dns'
-import net from 'node:net'
+import { hostPort } from '../../proxy/index.ts'
 
 /** One backend that a name of the DNS stands for. */
 export interface Found {
@@ -16,9 +16,7 @@ const MOST = 1000
 
 /** The backends of a host, in the order of their ids. */
 export function hostBackends(addresses: readonly string[], port: number): Found[] {
-  return limited(
-    addresses.toSorted().map((host) => ({ id: `${net.isIPv6(host) ? `[${host}]` : host}:${port}`, host, port })),
-  )
+  return limited(addresses.toSorted().map((host) => ({ id: hostPort(host, port), host, port })))
 }
 
 /** The records that name a backend, the ones to prefer first: not those of RFC 2782's '.', which says that there is none. */

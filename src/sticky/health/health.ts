@@ -1,5 +1,4 @@
-import net from 'node:net'
-import type { StreamDest } from '../../proxy/index.ts'
+import { hostPort, type StreamDest } from '../../proxy/index.ts'
 import { type Backoff, delayAfter } from '../backoff.ts'
 import { type HealthSettings, requestOf } from './options.ts'
 import { type HttpCheck, Probe } from './probe.ts'
@@ -152,6 +151,5 @@ function httpCheckOf({ path, host, status }: HealthSettings, dest: StreamDest): 
 /** What the Host field says where nobody has said it. */
 function hostOf(dest: StreamDest): string {
   if (!('port' in dest)) return 'localhost'
-  const host = dest.host ?? 'localhost'
-  return `${net.isIPv6(host) ? `[${host}]` : host}:${dest.port}`
+  return hostPort(dest.host ?? 'localhost', dest.port)
 }

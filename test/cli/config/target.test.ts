@@ -7,12 +7,12 @@ import {
   isHost,
   isName,
   isTrustable,
-  LONGEST_MS,
   parseDuration,
   parseInteger,
   toCamelCase,
   toKebabCase,
 } from '../../../src/cli/config/target.ts'
+import { LONGEST_MS } from '../../../src/proxy/index.ts'
 import { createBalancer } from '../../../src/sticky/index.ts'
 
 async function read(...argv: string[]): Promise<Config> {
