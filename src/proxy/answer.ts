@@ -29,12 +29,10 @@ export class Answer {
   sendFrom(source: Readable): void {
     const { life, settings, failed } = this.#context
     this.#source = source
-    const flow = new Flow(
-      source,
-      this.#client,
-      () => life.refresh(),
-      () => flow.state === 'flushed' && this.#linger(),
-    )
+    const flow = new Flow(source, this.#client, {
+      moved: () => life.refresh(),
+      changed: () => flow.state === 'flushed' && this.#linger(),
+    })
     const broken = (cause?: unknown) => {
       if (life.state === 'Replying' && flow.state === 'open') failed('REPLY_FAILED', cause)
     }

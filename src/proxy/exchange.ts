@@ -3,14 +3,14 @@ import type { Duplex } from 'node:stream'
 import { type Head, HeadScanner } from '../parser/index.ts'
 import type { ProxyErrorCode } from './error.ts'
 import type { Settings } from './options.ts'
-import { Pump } from './pump.ts'
+import { Pump, type PumpEvents } from './pump.ts'
 import { HeadReader } from './reader.ts'
 import { settle, writeTogether } from './socket.ts'
 import type { Context, Life } from './states.ts'
 import type { Dest } from './upstream.ts'
 
 /** What goes on between a client and the backend that was reached: the heads first, then raw bytes both ways. */
-export class Exchange {
+export class Exchange implements PumpEvents {
   readonly #client: net.Socket
   readonly #upstream: Duplex
   readonly #dest: Dest
@@ -28,7 +28,7 @@ export class Exchange {
     this.#context = context
     this.#life = context.life
     this.#settings = context.settings
-    this.#pump = new Pump(client, upstream, { received: this.#received, sent: this.#sent, changed: this.#changed })
+    this.#pump = new Pump(client, upstream, this)
   }
 
   /** Sends the request's first bytes, and lets the rest follow. `isModified`: modify gets the response head. */
@@ -95,18 +95,18 @@ export class Exchange {
     this.#arm()
   }
 
-  readonly #received = (): void => {
+  received(): void {
     this.#life.refresh()
   }
 
-  readonly #sent = (count: number): void => {
+  sent(count: number): void {
     // Without modify, the first byte of the response is what responseHeadTimeout waits for.
     if (this.#life.state === 'AwaitingResponse' && count > 0) this.#tunnel()
     else this.#life.refresh()
   }
 
   /** A direction of the pump has ended, or is flushed. */
-  readonly #changed = (): void => {
+  changed(): void {
     if (this.#pump.state === 'over') this.#context.over()
     else if (this.#life.state === 'AwaitingResponse' && !this.#pump.isDownOpen) this.#tunnel()
     else this.#arm()

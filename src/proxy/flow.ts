@@ -1,4 +1,6 @@
+import net from 'node:net'
 import type { Readable, Writable } from 'node:stream'
+import { BackendSocket, type Borrower } from './backend-socket.ts'
 import { bytesOf } from './socket.ts'
 
 // The states of one direction.
@@ -7,24 +9,33 @@ import { bytesOf } from './socket.ts'
 //   flushed  the sink has passed on every byte, and its FIN
 export type FlowState = 'open' | 'ended' | 'flushed'
 
+export interface FlowEvents {
+  /** So many bytes move on; 0 when a sink that lagged wants more. */
+  moved(flow: Flow, count: number): void
+  /** `state` has changed. */
+  changed(flow: Flow): void
+}
+
 /**
  * Moves bytes from a source to a sink, unread. While the sink holds more than it wants, the source is paused: one read
  * and the sink's high-water mark are the most that is held.
  */
-export class Flow {
+export class Flow implements Borrower {
   readonly #source: Readable
   readonly #sink: Writable
-  readonly #onBytes: (count: number) => void
-  readonly #onState: () => void
+  readonly #events: FlowEvents
   #state: FlowState = 'open'
   #isDiscarding = false
+  /** The source waits for the sink to have written what was borrowed. */
+  #isOwing = false
+  /** Listeners that are made when they are needed: most flows never wait, and many are idle for long. */
+  #drained: (() => void) | undefined
+  #finished: (() => void) | undefined
 
-  /** `onBytes` is called for what moves, and with 0 when the sink wants more; `onState` after each change of `state`. */
-  constructor(source: Readable, sink: Writable, onBytes: (count: number) => void, onState: () => void) {
+  constructor(source: Readable, sink: Writable, events: FlowEvents) {
     this.#source = source
     this.#sink = sink
-    this.#onBytes = onBytes
-    this.#onState = onState
+    this.#events = events
   }
 
   get state(): FlowState {
@@ -33,19 +44,23 @@ export class Flow {
 
   start(): void {
     this.#source.on('data', this.#move)
-    this.#source.once('end', this.#ended)
-    this.#sink.on('drain', this.#drained)
+    this.#source.on('end', this.#ended)
+    // Any other sink may keep what it was given, even when it says that it has written it.
+    if (this.#source instanceof BackendSocket && this.#sink instanceof net.Socket) this.#source.borrower = this
     // A source that was paused may have told of its end when nobody listened.
     if (this.#source.readableEnded) this.#end()
-    else if (!this.#sink.writableNeedDrain) this.#source.resume()
+    else if (this.#sink.writableNeedDrain) this.#wait()
+    else this.#source.resume()
   }
 
   /** Lets go of both; the source stays paused. */
   stop(): void {
     this.#source.off('data', this.#move)
     this.#source.off('end', this.#ended)
-    this.#sink.off('drain', this.#drained)
-    this.#sink.off('finish', this.#flushed)
+    if (this.#source instanceof BackendSocket) this.#source.borrower = undefined
+    if (this.#drained) this.#sink.off('drain', this.#drained)
+    if (this.#finished) this.#sink.off('finish', this.#finished)
+    this.#isOwing = false
     this.#source.pause()
   }
 
@@ -54,23 +69,42 @@ export class Flow {
    * and dropped: if it were closed with bytes unread, the kernel would reset it, and the answer with it.
    */
   discard(): void {
-    if (this.#state === 'ended') this.#flushed()
+    if (this.#state === 'ended') this.#flush()
     else if (this.#state === 'open') {
       this.#isDiscarding = true
       this.#source.resume()
     }
   }
 
+  /** Moves what is the source's again once it is resumed. */
+  borrow(bytes: Buffer): void {
+    this.#events.moved(this, bytes.length)
+    // 'drain' does not come below the high-water mark.
+    this.#sink.write(bytes, () => this.#isOwing && this.#resume())
+    if (this.#sink.writableLength === 0) return
+    this.#isOwing = true
+    this.#source.pause()
+  }
+
   readonly #move = (chunk: unknown): void => {
     if (this.#isDiscarding) return
     const bytes = bytesOf(chunk, this.#source)
     if (!bytes) return
-    this.#onBytes(bytes.length)
-    if (!this.#sink.write(bytes)) this.#source.pause()
+    this.#events.moved(this, bytes.length)
+    // What went to the kernel at once is no reason to wait, however much it was.
+    if (!this.#sink.write(bytes) && this.#sink.writableLength > 0) this.#wait()
   }
 
-  readonly #drained = (): void => {
-    this.#onBytes(0)
+  #wait(): void {
+    this.#source.pause()
+    if (this.#drained) return
+    this.#drained = () => this.#resume()
+    this.#sink.on('drain', this.#drained)
+  }
+
+  #resume(): void {
+    this.#isOwing = false
+    this.#events.moved(this, 0)
     this.#source.resume()
   }
 
@@ -80,16 +114,17 @@ export class Flow {
   }
 
   #end(): void {
-    if (this.#isDiscarding) return this.#flushed()
+    if (this.#isDiscarding) return this.#flush()
     this.#state = 'ended'
-    this.#sink.once('finish', this.#flushed)
+    this.#finished = () => this.#flush()
+    this.#sink.on('finish', this.#finished)
     this.#sink.end()
-    this.#onState()
+    this.#events.changed(this)
   }
 
-  readonly #flushed = (): void => {
+  #flush(): void {
     if (this.#state === 'flushed') return
     this.#state = 'flushed'
-    this.#onState()
+    this.#events.changed(this)
   }
 }

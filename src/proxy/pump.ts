@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import { Flow, type FlowState } from './flow.ts'
+import { Flow, type FlowEvents, type FlowState } from './flow.ts'
 
 /** Bytes go both ways, only one way is left, or it is over. */
 export type PumpState = 'both' | 'half' | 'over'
@@ -21,13 +21,24 @@ export interface PumpEvents {
 }
 
 /** Raw passthrough between a client and a backend: two flows, each of which starts when its heads are through. */
-export class Pump {
+export class Pump implements FlowEvents {
   readonly #up: Flow
   readonly #down: Flow
+  readonly #events: PumpEvents
 
-  constructor(client: Duplex, upstream: Duplex, { received, sent, changed }: PumpEvents) {
-    this.#up = new Flow(client, upstream, received, changed)
-    this.#down = new Flow(upstream, client, sent, changed)
+  constructor(client: Duplex, upstream: Duplex, events: PumpEvents) {
+    this.#events = events
+    this.#up = new Flow(client, upstream, this)
+    this.#down = new Flow(upstream, client, this)
+  }
+
+  moved(flow: Flow, count: number): void {
+    if (flow === this.#up) this.#events.received()
+    else this.#events.sent(count)
+  }
+
+  changed(): void {
+    this.#events.changed()
   }
 
   get state(): PumpState {

@@ -2,7 +2,7 @@ import net from 'node:net'
 import type { Duplex, Readable } from 'node:stream'
 import tls from 'node:tls'
 import { inspect } from 'node:util'
-import type { Settings } from './options.ts'
+import { BackendSocket, readOn, type SocketSettings } from './backend-socket.ts'
 import { isDuplex, isReadable } from './socket.ts'
 
 interface OverTls {
@@ -30,9 +30,6 @@ export type Dest =
   | ConnectDest
 
 export type StreamDest = Exclude<Dest, ServerDest>
-
-/** What of the settings a socket to a backend is given. */
-type SocketSettings = Pick<Settings, 'noDelay' | 'keepAlive' | 'keepAliveInitialDelay'>
 
 // A property of that name which is not right for its form is the user's own: `{ port: 80, server: 'blue' }` is a port.
 const isConnectDest = (dest: object): dest is ConnectDest => 'connect' in dest && typeof dest.connect === 'function'
@@ -69,44 +66,31 @@ export function readOutcome(value: unknown): Outcome {
 /** Starts a connection to a backend. May throw what `dest.connect` or `tls.connect` throws. */
 export function openUpstream(dest: StreamDest, settings: SocketSettings): Duplex {
   const upstream = open(dest, settings)
-  if (upstream instanceof net.Socket) readOnWriteError(upstream)
+  if (upstream instanceof net.Socket && !(upstream instanceof BackendSocket)) readOnWriteError(upstream)
   return upstream
 }
 
-/**
- * A backend may answer, and close, before it has read the whole request: with a 413 for one. Node destroys a socket as
- * soon as a write to it fails, and the answer that waits in the kernel is lost. This one drops what can no longer be
- * written, and is read to its end, or to its error.
- */
+/** What a BackendSocket does by itself. */
 function readOnWriteError(socket: net.Socket): void {
   const { _write, _writev } = socket
-  let isBroken = false
-  const tolerant = (done: (error?: Error | null) => void) => (error?: Error | null) => {
-    if (!error || socket.destroyed || socket.readableEnded) return done(error)
-    // The write has taken the reset, which the reader would have met: it finds an end instead, which is none.
-    if (!isBroken) socket.prependOnceListener('end', () => socket.destroy(error))
-    isBroken = true
-    done()
-  }
-  socket._write = (chunk, encoding, done) => (isBroken ? done() : _write.call(socket, chunk, encoding, tolerant(done)))
-  if (!_writev) return
-  socket._writev = (chunks, done) => (isBroken ? done() : _writev.call(socket, chunks, tolerant(done)))
+  socket._write = (chunk, encoding, done) => _write.call(socket, chunk, encoding, readOn(socket, done))
+  if (_writev) socket._writev = (chunks, done) => _writev.call(socket, chunks, readOn(socket, done))
 }
 
 function open(dest: StreamDest, settings: SocketSettings): Duplex {
-  const { noDelay, keepAlive, keepAliveInitialDelay } = settings
-  const socketOptions = { noDelay, keepAlive, keepAliveInitialDelay, allowHalfOpen: true }
   if (isConnectDest(dest)) return openOwn(dest)
   if (isPathDest(dest)) {
-    return dest.tls ? overTls(dest.tls, { path: dest.path }) : net.connect({ ...socketOptions, path: dest.path })
+    const { path } = dest
+    return dest.tls ? overTls(dest.tls, { path }) : new BackendSocket(settings).connect({ path })
   }
-  const host = dest.host ?? 'localhost'
+  const { host = 'localhost', port } = dest
   // An address needs neither a look-up nor a race between families.
-  const address = { host, port: dest.port, ...(net.isIP(host) ? { autoSelectFamily: false } : undefined) }
-  if (!dest.tls) return net.connect({ ...socketOptions, ...address })
-  const socket = overTls(dest.tls, net.isIP(host) ? address : { ...address, servername: host })
-  socket.setNoDelay(noDelay)
-  socket.setKeepAlive(keepAlive, keepAliveInitialDelay)
+  const isName = net.isIP(host) === 0
+  const address = { host, port, autoSelectFamily: isName && net.getDefaultAutoSelectFamily() }
+  if (!dest.tls) return new BackendSocket(settings).connect(address)
+  const socket = overTls(dest.tls, isName ? { ...address, servername: host } : address)
+  socket.setNoDelay(settings.noDelay)
+  socket.setKeepAlive(settings.keepAlive, settings.keepAliveInitialDelay)
   return socket
 }
 

@@ -20,12 +20,10 @@ function slowSink() {
 function start(source: Readable, sink: Writable) {
   const states: FlowState[] = []
   const counts: number[] = []
-  const flow = new Flow(
-    source,
-    sink,
-    (count) => counts.push(count),
-    () => states.push(flow.state),
-  )
+  const flow = new Flow(source, sink, {
+    moved: (_, count) => counts.push(count),
+    changed: ({ state }) => states.push(state),
+  })
   return { flow, states, counts }
 }
 
