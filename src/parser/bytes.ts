@@ -12,6 +12,9 @@ export const COLON = 0x3a
 export const QUESTION_MARK = 0x3f
 export const OPENING_BRACKET = 0x5b
 export const CLOSING_BRACKET = 0x5d
+export const LOWER_C = 0x63
+export const LOWER_H = 0x68
+export const LOWER_T = 0x74
 
 /** tchar: the bytes of a method, a field name or a transfer coding (RFC 9110 5.6.2). */
 export const TOKEN = 1
@@ -53,6 +56,20 @@ for (let byte = 0x21; byte <= 0xff; byte++) {
 export function all(bytes: Uint8Array, start: number, end: number, kind: number): boolean {
   for (let i = start; i < end; i++) if (!(CLASS[bytes[i]!]! & kind)) return false
   return true
+}
+
+/** Where the white space that may stand at `start` ends. */
+export function skipBlanks(bytes: Uint8Array, start: number, end: number): number {
+  let i = start
+  while (i < end && CLASS[bytes[i]!]! & BLANK) i++
+  return i
+}
+
+/** Where the white space that may stand before `end` starts. */
+export function dropBlanks(bytes: Uint8Array, start: number, end: number): number {
+  let i = end
+  while (i > start && CLASS[bytes[i - 1]!]! & BLANK) i--
+  return i
 }
 
 /** Whether the bytes from `start` to `end` are `text`, which is ASCII. */

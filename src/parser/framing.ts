@@ -1,24 +1,22 @@
-import {
-  all,
-  BLANK,
-  CLASS,
+import * as BYTES from './bytes.ts'
+import type { HeadErrorCode } from './error.ts'
+import { FIRST_FIELD, type HeadKind, isNamed, lineEnd, type Marks } from './head.ts'
+
+const { all, equals, equalsIgnoringCase, dropBlanks, skipBlanks } = BYTES
+const { CLASS, DIGIT, HEX, REG_NAME, TOKEN } = BYTES
+const {
   CLOSING_BRACKET,
   COLON,
   COMMA,
-  DIGIT,
   DIGIT_0,
-  equals,
-  equalsIgnoringCase,
-  HEX,
+  LOWER_C,
+  LOWER_H,
+  LOWER_T,
   OPENING_BRACKET,
   PERCENT,
   QUESTION_MARK,
-  REG_NAME,
   SLASH,
-  TOKEN,
-} from './bytes.ts'
-import type { HeadErrorCode } from './error.ts'
-import { FIELD_STRIDE, FIRST_FIELD, type HeadKind, type Marks } from './head.ts'
+} = BYTES
 
 /** A broken rule, and where: in bytes from the begin of the head. */
 export interface Fault {
@@ -57,28 +55,30 @@ function isHttp1(bytes: Buffer, start: number, end: number): boolean {
   return equals(bytes, start, end, 'HTTP/1.1') || equals(bytes, start, end, 'HTTP/1.0')
 }
 
-/** One pass over the names, by their lengths; only Host, Content-Length and Transfer-Encoding are looked into. */
+/** One pass over the names; only Host, Content-Length and Transfer-Encoding are looked into. */
 function checkFields(bytes: Buffer, marks: Marks, isHttp10: boolean, target: Authority | 'none'): Fault | undefined {
   let host = -1
   let length = -1
   let encoding = -1
   let isChunked = false
-  for (let k = FIRST_FIELD; k < marks.length; k += FIELD_STRIDE) {
-    const nameStart = marks[k]!
-    const nameEnd = marks[k + 1]!
-    const start = marks[k + 2]!
-    const end = marks[k + 3]!
-    if (equalsIgnoringCase(bytes, nameStart, nameEnd, 'host')) {
-      if (host >= 0) return { code: 'DUPLICATE_HOST', at: nameStart }
+  for (let k = FIRST_FIELD; k < marks.length; k++) {
+    const name = marks[k]!
+    const rule = ruleOf(bytes, name)
+    if (!rule) continue
+    const line = lineEnd(bytes, marks, k)
+    const start = skipBlanks(bytes, name + rule.length + 1, line)
+    const end = dropBlanks(bytes, start, line)
+    if (rule === 'host') {
+      if (host >= 0) return { code: 'DUPLICATE_HOST', at: name }
       host = start
       const fault = checkHost(bytes, start, end, target)
       if (fault) return fault
-    } else if (equalsIgnoringCase(bytes, nameStart, nameEnd, 'content-length')) {
+    } else if (rule === 'content-length') {
       // RFC 9110 8.6: a recipient may mend equal values, or refuse them. We never rewrite, so we refuse.
-      if (length >= 0) return { code: 'DUPLICATE_CONTENT_LENGTH', at: nameStart }
+      if (length >= 0) return { code: 'DUPLICATE_CONTENT_LENGTH', at: name }
       length = start
       if (!isLength(bytes, start, end)) return { code: 'BAD_CONTENT_LENGTH', at: start }
-    } else if (equalsIgnoringCase(bytes, nameStart, nameEnd, 'transfer-encoding')) {
+    } else {
       // RFC 9112 6.1: several fields are one list, in which chunked stands once and last.
       if (isChunked) return { code: 'BAD_TRANSFER_ENCODING', at: start }
       encoding = start
@@ -94,6 +94,20 @@ function checkFields(bytes: Buffer, marks: Marks, isHttp10: boolean, target: Aut
   }
   if (host < 0 && !isHttp10) return { code: 'MISSING_HOST', at: bytes.length - 2 }
   return undefined
+}
+
+/** The name of the field, where there is a rule on it: told by its first letter, as most fields have none. */
+function ruleOf(bytes: Buffer, start: number): 'host' | 'content-length' | 'transfer-encoding' | undefined {
+  switch (bytes[start]! | 0x20) {
+    case LOWER_H:
+      return isNamed(bytes, start, 'host') ? 'host' : undefined
+    case LOWER_C:
+      return isNamed(bytes, start, 'content-length') ? 'content-length' : undefined
+    case LOWER_T:
+      return isNamed(bytes, start, 'transfer-encoding') ? 'transfer-encoding' : undefined
+    default:
+      return undefined
+  }
 }
 
 function checkHost(bytes: Buffer, start: number, end: number, target: Authority | 'none'): Fault | undefined {
@@ -121,10 +135,8 @@ function lastCoding(bytes: Buffer, start: number, end: number): 'chunked' | 'oth
     if (last === 'chunked') return 'bad'
     let until = from
     while (until < end && bytes[until] !== COMMA) until++
-    let a = from
-    let b = until
-    while (a < b && CLASS[bytes[a]!]! & BLANK) a++
-    while (b > a && CLASS[bytes[b - 1]!]! & BLANK) b--
+    const a = skipBlanks(bytes, from, until)
+    const b = dropBlanks(bytes, a, until)
     if (a === b || !all(bytes, a, b, TOKEN)) return 'bad'
     if (equalsIgnoringCase(bytes, a, b, 'chunked')) last = 'chunked'
     from = until + 1

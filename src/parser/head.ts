@@ -1,19 +1,30 @@
 import { inspect } from 'node:util'
-import { BLANK, CLASS, equals, equalsIgnoringCase, TOKEN, VISIBLE } from './bytes.ts'
+import { BLANK, CLASS, COLON, dropBlanks, equals, equalsIgnoringCase, skipBlanks, TOKEN, VISIBLE } from './bytes.ts'
 import { headersView } from './view.ts'
 
 export type HeadKind = 'request' | 'response'
 
 /**
  * Where the parts of a head are, in bytes from its begin. First the ends of the three parts of the start line (method,
- * target, version; or version, status, reason phrase), then for each field the start and end of its name and of its
- * value.
+ * target, version; or version, status, reason phrase), then the start of each field's line. Where in its line the name
+ * ends and the value starts is left to whoever asks for them.
  */
 export type Marks = readonly number[]
 /** Index of the first field's marks. */
 export const FIRST_FIELD = 3
-/** Marks of one field. */
-export const FIELD_STRIDE = 4
+
+const CRLF_LENGTH = 2
+
+/** Where the line of the field whose mark is at `k` ends, less its CRLF. */
+export function lineEnd(bytes: Buffer, marks: Marks, k: number): number {
+  return (k + 1 < marks.length ? marks[k + 1]! : bytes.length - CRLF_LENGTH) - CRLF_LENGTH
+}
+
+/** Whether the field line at `start` has the name `lower`, in any case. `lower` has no colon. */
+export function isNamed(bytes: Buffer, start: number, lower: string): boolean {
+  const colon = start + lower.length
+  return equalsIgnoringCase(bytes, start, colon, lower) && bytes[colon] === COLON
+}
 
 /** A field's values by name, as `head.headers` shows them. */
 export type Headers = { [name: string]: string | string[] | undefined }
@@ -187,9 +198,8 @@ export class Head implements Iterable<[name: string, value: string]> {
     if (this.#fields) return this.#fields
     const fields: Field[] = []
     const marks = this.#marks
-    const emptyLine = this.#bytes.length - 2
-    for (let k = FIRST_FIELD; k < marks.length; k += FIELD_STRIDE) {
-      fields.push(new WireField(this.#bytes, marks, k, marks[k + FIELD_STRIDE] ?? emptyLine))
+    for (let k = FIRST_FIELD; k < marks.length; k++) {
+      fields.push(new WireField(this.#bytes, marks[k]!, lineEnd(this.#bytes, marks, k)))
     }
     this.#fields = fields
     return fields
@@ -199,32 +209,36 @@ export class Head implements Iterable<[name: string, value: string]> {
 /** A field as it came. Its strings are made when somebody asks. */
 class WireField implements Field {
   readonly #bytes: Buffer
-  readonly #marks: Marks
-  /** Index of the field's marks. */
-  readonly #k: number
-  readonly #lineEnd: number
+  /** The line is from here to there, less its CRLF. */
+  readonly #start: number
+  readonly #end: number
 
-  constructor(bytes: Buffer, marks: Marks, k: number, lineEnd: number) {
+  constructor(bytes: Buffer, start: number, end: number) {
     this.#bytes = bytes
-    this.#marks = marks
-    this.#k = k
-    this.#lineEnd = lineEnd
+    this.#start = start
+    this.#end = end
   }
 
   is(key: string): boolean {
-    return equalsIgnoringCase(this.#bytes, this.#marks[this.#k]!, this.#marks[this.#k + 1]!, key)
+    // A colon in the key would stand for the one after the name.
+    return isNamed(this.#bytes, this.#start, key) && !key.includes(':')
   }
 
   get name(): string {
-    return this.#bytes.toString('latin1', this.#marks[this.#k], this.#marks[this.#k + 1])
+    return this.#bytes.toString('latin1', this.#start, this.#colon())
   }
 
   get value(): string {
-    return this.#bytes.toString('latin1', this.#marks[this.#k + 2], this.#marks[this.#k + 3])
+    const start = skipBlanks(this.#bytes, this.#colon() + 1, this.#end)
+    return this.#bytes.toString('latin1', start, dropBlanks(this.#bytes, start, this.#end))
   }
 
   get line(): string {
-    return this.#bytes.toString('latin1', this.#marks[this.#k], this.#lineEnd)
+    return this.#bytes.toString('latin1', this.#start, this.#end + CRLF_LENGTH)
+  }
+
+  #colon(): number {
+    return this.#bytes.indexOf(COLON, this.#start)
   }
 }
 

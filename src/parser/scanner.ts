@@ -1,9 +1,13 @@
-import { BLANK, CLASS, COLON, CR, DIGIT, DIGIT_0, LF, NUL, SP, TARGET_BYTE, TOKEN, VISIBLE } from './bytes.ts'
+import * as BYTES from './bytes.ts'
 import { HeadError, type HeadErrorCode } from './error.ts'
 import { checkRules } from './framing.ts'
-import { FIELD_STRIDE, FIRST_FIELD, Head, type HeadKind } from './head.ts'
+import { FIRST_FIELD, Head, type HeadKind } from './head.ts'
 import { Intake } from './intake.ts'
 import { type HeadLimits, readLimit } from './limits.ts'
+
+// Constants of this module: V8 folds these into the code, and looks up an imported one each time it is read.
+const { BLANK, CLASS, COLON, CR, DIGIT, DIGIT_0, LF, NUL, SP, TARGET_BYTE, TOKEN, VISIBLE } = BYTES
+const VALUE = VISIBLE | BLANK
 
 // The states, in the order of the grammar (RFC 9112 2.1, 3, 4, 5). "awaits" is the byte that ends the state.
 const START = 0 //          nothing of the head yet; one empty line may come first
@@ -62,15 +66,13 @@ export class HeadScanner {
   #intake: Intake
   /** Where the parts of the head are, in bytes from its begin: see `Head`. */
   #marks: number[] = []
-  /** Where the field value ends, as far as it is known: after its last byte that is not white space. */
-  #valueEnd = 0
 
   /** @throws {RangeError} on a limit that is not a positive integer */
   constructor(kind: HeadKind, limits: HeadLimits = {}) {
     this.kind = kind
     this.#maxHeadBytes = readLimit(limits, 'maxHeadBytes')
     this.#intake = new Intake(this.#maxHeadBytes)
-    this.#maxMarks = FIRST_FIELD + FIELD_STRIDE * readLimit(limits, 'maxFields')
+    this.#maxMarks = FIRST_FIELD + readLimit(limits, 'maxFields')
   }
 
   /** After 'head': the head. */
@@ -101,10 +103,9 @@ export class HeadScanner {
    * Takes the next bytes. Never throws on what they are; after 'invalid' it stays 'invalid'.
    * @throws {Error} after 'head', without a `reset()`: the bytes would be lost
    */
-  push(bytes: Uint8Array): Verdict {
+  push(chunk: Uint8Array): Verdict {
     if (this.#state === INVALID) return 'invalid'
     if (this.#state === DONE) throw new Error('HeadScanner: push() after the head; call reset() first')
-    const chunk = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
     const from = this.#state === START && chunk.length > 0 ? this.#scanStart(chunk) : 0
     // The limit is set before a byte past it is looked at, so that the verdict is the same however the bytes are cut.
@@ -113,8 +114,8 @@ export class HeadScanner {
 
     if (this.#state === INVALID) return 'invalid'
     if (this.#state === RULES) return this.#finish(chunk, i)
-    if (end < chunk.length) return this.#refuse('HEAD_TOO_LARGE', this.#intake.base + end)
-    this.#intake.keep(chunk)
+    if (end < chunk.length) return this.#refuse('HEAD_TOO_LARGE', this.#intake.offset(end))
+    this.#intake.keep(chunk, end)
     return 'more'
   }
 
@@ -124,12 +125,12 @@ export class HeadScanner {
    */
   end(): HeadError {
     if (this.#state === DONE) throw new Error('HeadScanner: end() after the head; call reset() first')
-    if (!this.#error) this.#refuse('INCOMPLETE', this.#intake.base)
+    if (!this.#error) this.#refuse('INCOMPLETE', this.#intake.offset(0))
     return this.#error!
   }
 
   /** Goes from state to state until the bytes end, the head ends, or it is refused. */
-  #scan(chunk: Buffer, from: number, end: number): number {
+  #scan(chunk: Uint8Array, from: number, end: number): number {
     let i = from
     while (i < end) {
       // biome-ignore format: a state a line
@@ -143,7 +144,7 @@ export class HeadScanner {
         case STATUS_END: i = this.#scanStatusEnd(chunk, i); break
         case REASON: i = this.#scanReason(chunk, i, end); break
         case START_LINE_END: i = this.#scanLineEnd(chunk, i, FIELD_START); break
-        case FIELD_START: i = this.#scanFieldStart(chunk, i); break
+        case FIELD_START: i = this.#scanFieldStart(chunk, i, end); break
         case FIELD_NAME: i = this.#scanFieldName(chunk, i, end); break
         case FIELD_GAP: i = this.#scanFieldGap(chunk, i, end); break
         case FIELD_VALUE: i = this.#scanFieldValue(chunk, i, end); break
@@ -156,9 +157,9 @@ export class HeadScanner {
   }
 
   // RFC 9112 2.2: a server should ignore at least one empty line before the request line. One is what we take.
-  #scanStart(chunk: Buffer): number {
+  #scanStart(chunk: Uint8Array): number {
     if (this.kind === 'request' && chunk[0] === CR) {
-      this.#intake.begin = 2
+      this.#intake.drop(2)
       this.#state = EMPTY_LINE
       return 1
     }
@@ -166,11 +167,11 @@ export class HeadScanner {
     return 0
   }
 
-  #scanMethod(chunk: Buffer, from: number, end: number): number {
+  #scanMethod(chunk: Uint8Array, from: number, end: number): number {
     for (let i = from; i < end; i++) {
       const byte = chunk[i]!
       if (CLASS[byte]! & TOKEN) continue
-      const at = this.#intake.mark(i)
+      const at = i + this.#intake.before
       if (byte === CR) return this.#bad(at === 0 ? 'EMPTY_LINES' : 'BAD_START_LINE', byte, i)
       if (byte !== SP || at === 0) return this.#bad('BAD_METHOD', byte, i)
       return this.#endPart(i, TARGET)
@@ -178,23 +179,23 @@ export class HeadScanner {
     return end
   }
 
-  #scanTarget(chunk: Buffer, from: number, end: number): number {
+  #scanTarget(chunk: Uint8Array, from: number, end: number): number {
     for (let i = from; i < end; i++) {
       const byte = chunk[i]!
       if (CLASS[byte]! & TARGET_BYTE) continue
       if (byte === CR) return this.#bad('BAD_START_LINE', byte, i)
-      if (byte !== SP || this.#intake.mark(i) === this.#marks[0]! + 1) return this.#bad('BAD_TARGET', byte, i)
+      if (byte !== SP || i + this.#intake.before === this.#marks[0]! + 1) return this.#bad('BAD_TARGET', byte, i)
       return this.#endPart(i, VERSION)
     }
     return end
   }
 
   // RFC 9112 2.3: HTTP-version is case-sensitive, and each number one digit. Which are taken is one of the rules.
-  #scanVersion(chunk: Buffer, from: number, end: number): number {
+  #scanVersion(chunk: Uint8Array, from: number, end: number): number {
     const start = this.kind === 'request' ? this.#marks[1]! + 1 : 0
     for (let i = from; i < end; i++) {
       const byte = chunk[i]!
-      const at = this.#intake.mark(i) - start
+      const at = i + this.#intake.before - start
       const isRight = VERSION_PATTERN[at] === DIGIT_0 ? CLASS[byte]! & DIGIT : byte === VERSION_PATTERN[at]
       if (!isRight) return this.#bad('BAD_VERSION', byte, i)
       if (at < VERSION_PATTERN.length - 1) continue
@@ -204,7 +205,7 @@ export class HeadScanner {
     return end
   }
 
-  #scanVersionEnd(chunk: Buffer, i: number): number {
+  #scanVersionEnd(chunk: Uint8Array, i: number): number {
     const byte = chunk[i]!
     if (byte !== (this.kind === 'request' ? CR : SP)) {
       return this.#bad(byte === CR ? 'BAD_START_LINE' : 'BAD_VERSION', byte, i)
@@ -212,10 +213,10 @@ export class HeadScanner {
     return this.#endPart(i, this.kind === 'request' ? START_LINE_END : STATUS)
   }
 
-  #scanStatus(chunk: Buffer, from: number, end: number): number {
+  #scanStatus(chunk: Uint8Array, from: number, end: number): number {
     for (let i = from; i < end; i++) {
       const byte = chunk[i]!
-      const at = this.#intake.mark(i) - STATUS_AT
+      const at = i + this.#intake.before - STATUS_AT
       if (!(CLASS[byte]! & DIGIT) || (at === 0 && byte === DIGIT_0)) return this.#bad('BAD_STATUS', byte, i)
       if (at < 2) continue
       this.#state = STATUS_END
@@ -225,14 +226,14 @@ export class HeadScanner {
   }
 
   // RFC 9112 4 wants the space even where no reason phrase follows it; servers that leave it out are many.
-  #scanStatusEnd(chunk: Buffer, i: number): number {
+  #scanStatusEnd(chunk: Uint8Array, i: number): number {
     const byte = chunk[i]!
     if (byte !== SP && byte !== CR) return this.#bad('BAD_STATUS', byte, i)
     this.#endPart(i, REASON)
     return byte === CR ? this.#endPart(i, START_LINE_END) : i + 1
   }
 
-  #scanReason(chunk: Buffer, from: number, end: number): number {
+  #scanReason(chunk: Uint8Array, from: number, end: number): number {
     for (let i = from; i < end; i++) {
       const byte = chunk[i]!
       if (CLASS[byte]! & (VISIBLE | BLANK)) continue
@@ -243,14 +244,14 @@ export class HeadScanner {
   }
 
   // RFC 9112 2.2: a lone CR is never a line end, nor a byte that may stand anywhere in a head.
-  #scanLineEnd(chunk: Buffer, i: number, next: number): number {
+  #scanLineEnd(chunk: Uint8Array, i: number, next: number): number {
     const byte = chunk[i]!
     if (byte !== LF) return this.#bad('BARE_CR', byte, i)
     this.#state = next
     return i + 1
   }
 
-  #scanFieldStart(chunk: Buffer, i: number): number {
+  #scanFieldStart(chunk: Uint8Array, i: number, end: number): number {
     const byte = chunk[i]!
     if (byte === CR) {
       this.#state = HEAD_END
@@ -262,14 +263,18 @@ export class HeadScanner {
       return this.#bad(byte === COLON ? 'EMPTY_FIELD_NAME' : 'BAD_FIELD_NAME', byte, i)
     }
     if (this.#marks.length === this.#maxMarks) return this.#fail('TOO_MANY_FIELDS', i)
-    return this.#endPart(i, FIELD_NAME)
+    this.#endPart(i, FIELD_NAME)
+    return this.#scanFieldName(chunk, i + 1, end)
   }
 
-  #scanFieldName(chunk: Buffer, from: number, end: number): number {
+  #scanFieldName(chunk: Uint8Array, from: number, end: number): number {
     for (let i = from; i < end; i++) {
       const byte = chunk[i]!
       if (CLASS[byte]! & TOKEN) continue
-      if (byte === COLON) return this.#endPart(i, FIELD_GAP)
+      if (byte === COLON) {
+        this.#state = FIELD_GAP
+        return this.#scanFieldGap(chunk, i + 1, end)
+      }
       // RFC 9112 5.1: no white space between the name and the colon.
       if (CLASS[byte]! & BLANK) return this.#bad('SPACE_BEFORE_COLON', byte, i)
       return this.#bad(byte === CR ? 'MISSING_COLON' : 'BAD_FIELD_NAME', byte, i)
@@ -277,54 +282,48 @@ export class HeadScanner {
     return end
   }
 
-  #scanFieldGap(chunk: Buffer, from: number, end: number): number {
+  #scanFieldGap(chunk: Uint8Array, from: number, end: number): number {
     for (let i = from; i < end; i++) {
       const byte = chunk[i]!
       if (CLASS[byte]! & BLANK) continue
       if (CLASS[byte]! & VISIBLE) {
-        this.#valueEnd = this.#intake.mark(i + 1)
-        return this.#endPart(i, FIELD_VALUE)
+        this.#state = FIELD_VALUE
+        return this.#scanFieldValue(chunk, i + 1, end)
       }
       if (byte !== CR) return this.#bad('BAD_FIELD_VALUE', byte, i)
-      // The value is empty: it starts and ends at the CR.
-      this.#endPart(i, FIELD_VALUE)
-      return this.#endPart(i, FIELD_END)
+      this.#state = FIELD_END
+      return i + 1
     }
     return end
   }
 
-  #scanFieldValue(chunk: Buffer, from: number, end: number): number {
-    let last = -1
+  #scanFieldValue(chunk: Uint8Array, from: number, end: number): number {
     for (let i = from; i < end; i++) {
       const byte = chunk[i]!
-      const kind = CLASS[byte]!
-      if (kind & VISIBLE) last = i
-      else if (!(kind & BLANK)) {
-        if (byte !== CR) return this.#bad('BAD_FIELD_VALUE', byte, i)
-        this.#marks.push(last < 0 ? this.#valueEnd : this.#intake.mark(last + 1))
-        this.#state = FIELD_END
-        return i + 1
-      }
+      if (CLASS[byte]! & VALUE) continue
+      if (byte !== CR) return this.#bad('BAD_FIELD_VALUE', byte, i)
+      this.#state = FIELD_END
+      return i + 1
     }
-    if (last >= 0) this.#valueEnd = this.#intake.mark(last + 1)
     return end
   }
 
   /** A part of the head ends, or begins, at byte i of the chunk, which is done with. */
   #endPart(i: number, next: number): number {
-    this.#marks.push(this.#intake.mark(i))
+    this.#marks.push(i + this.#intake.before)
     this.#state = next
     return i + 1
   }
 
   /** The last LF is there: makes the Head, and holds it against the rules that go beyond syntax. */
-  #finish(chunk: Buffer, i: number): Verdict {
-    const bytes = this.#intake.take(chunk, i)
+  #finish(chunk: Uint8Array, i: number): Verdict {
+    const buffer = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+    const bytes = this.#intake.take(buffer, i)
     const fault = checkRules(this.kind, bytes, this.#marks)
     if (fault) return this.#refuse(fault.code, this.#intake.begin + fault.at)
     this.#state = DONE
     this.#head = new Head(this.kind, bytes, this.#marks)
-    if (i < chunk.length) this.#rest = chunk.subarray(i)
+    if (i < chunk.length) this.#rest = buffer.subarray(i)
     return 'head'
   }
 
@@ -336,7 +335,7 @@ export class HeadScanner {
   }
 
   #fail(code: HeadErrorCode, i: number): number {
-    this.#refuse(code, this.#intake.base + i)
+    this.#refuse(code, this.#intake.offset(i))
     return i
   }
 

@@ -111,6 +111,14 @@ describe('reading fields', () => {
     }
   })
 
+  test('by a name, not by more of the line', () => {
+    const head = request('GET / HTTP/1.1\r\nHost: a:80\r\nX::\r\n\r\n')
+    for (const name of ['host:', 'host: a', 'hos', 'x:', '']) {
+      expect([head.get(name), head.has(name), head.delete(name)], name).toEqual([undefined, false, false])
+    }
+    expect(head.get('x')).toBe(':')
+  })
+
   test('that are not there', () => {
     const head = request()
     expect(head.get('hos')).toBeUndefined()

@@ -49,6 +49,12 @@ export class Tally {
           throw new Error(`Tally: ${String(key)} is not counted`)
         return value
       },
+      // A byte that is read to be written here is copied, not looked at.
+      set: (target, key, byte) => {
+        this.looks--
+        this.copied++
+        return Reflect.set(target, key, byte, target)
+      },
     })
     this.#real.set(proxy, bytes)
     return proxy
@@ -61,6 +67,10 @@ export class Tally {
         const count = bytes.copy(this.#real.get(target) ?? target, at, start, end)
         this.copied += count
         return count
+      },
+      set: (source: Buffer, at: number) => {
+        bytes.set(this.#real.get(source)!, at)
+        this.copied += source.length
       },
       toString: (encoding: BufferEncoding, start = 0, end = bytes.length) => {
         this.looks += end - start
