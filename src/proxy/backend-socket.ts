@@ -7,10 +7,13 @@ export type SocketSettings = Pick<Settings, 'noDelay' | 'keepAlive' | 'keepAlive
 /** Bytes of the memory that all sockets read into. Most reads do not fill it. */
 const SHARED_BYTES = 65_536
 
-/** Bytes of what a socket with more to give reads into. */
+/** Up to so many bytes, a copy has its place in Node's pool, and is cheap. */
+const SMALL_BYTES = Buffer.poolSize >>> 1
+
+/** Bytes of the memory that a socket has to itself for a while. */
 const LARGE_BYTES = 1_048_576
 
-/** A client that lags keeps one such memory; where more of them lag, the others have the shared one. */
+/** A client that lags keeps one; where more of them lag, the others get copies of what is in the shared one. */
 const MOST_LARGE = 16
 
 const shared = Buffer.allocUnsafeSlow(SHARED_BYTES)
@@ -43,15 +46,16 @@ export function readOn(socket: net.Socket, done: Done): Done {
   }
 }
 
-/** Who takes what was read into the large memory, in place of 'data'. */
+/** Who takes the more that comes in one read in place of 'data', and makes no copy of it. */
 export interface Borrower {
-  /** Gets it for the time of the call, and for as long as it has the socket paused. */
+  /** Gets the bytes for the time of the call, and for as long as it has the socket paused. */
   borrow(bytes: Buffer): void
 }
 
 /**
- * A socket to a backend. All of them read into the same memory, and give a copy of what came as 'data'. One that fills
- * it has more waiting, and goes on into memory of its own, which is lent to who wants it: few reads, and no copy.
+ * A socket to a backend. All of them read into the same memory, and give a copy of what came as 'data'. More than a
+ * little of it is moved to memory of the socket's own instead, and lent to who wants it; one that filled the shared
+ * memory has more waiting, and reads that into its own: few and large reads, and nothing allocated.
  */
 export class BackendSocket extends net.Socket {
   borrower: Borrower | undefined
@@ -74,22 +78,27 @@ export class BackendSocket extends net.Socket {
   }
 
   #read(count: number, memory: Buffer): true {
-    if (memory === this.#large) {
-      this.borrower?.borrow(memory.subarray(0, count))
-      // Where there is no more, the next to come may be long in coming.
-      if (count < LARGE_BYTES && !this.isPaused()) this.#giveBack()
-      return true
+    if (memory === shared) this.#copyOut(count)
+    else this.#lend(count)
+    // Where there is no more, the next to come may be long in coming.
+    if (this.#large && count < memory.length && !this.isPaused()) {
+      free.push(this.#large)
+      this.#large = undefined
     }
-    const bytes = Buffer.allocUnsafe(count)
-    memory.copy(bytes, 0, 0, count)
-    this.emit('data', bytes)
-    if (count === SHARED_BYTES && this.borrower) this.#large = takeLarge()
     return true
   }
 
-  #giveBack(): void {
-    if (this.#large) free.push(this.#large)
-    this.#large = undefined
+  /** Nothing is left in the shared memory: another socket may read into it next. */
+  #copyOut(count: number): void {
+    if (count > SMALL_BYTES && this.borrower) this.#large = takeLarge()
+    const bytes = this.#large ?? Buffer.allocUnsafe(count)
+    shared.copy(bytes, 0, 0, count)
+    if (this.#large) this.#lend(count)
+    else this.emit('data', bytes)
+  }
+
+  #lend(count: number): void {
+    this.borrower?.borrow(this.#large!.subarray(0, count))
   }
 
   override _write(chunk: unknown, encoding: BufferEncoding, done: Done): void {

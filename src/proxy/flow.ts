@@ -91,8 +91,8 @@ export class Flow implements Borrower {
     const bytes = bytesOf(chunk, this.#source)
     if (!bytes) return
     this.#events.moved(this, bytes.length)
-    // What went to the kernel at once is no reason to wait, however much it was.
-    if (!this.#sink.write(bytes) && this.#sink.writableLength > 0) this.#wait()
+    // Where the kernel took all of it, that is for a turn of the event loop: more comes in the meantime, for fewer reads.
+    if (!this.#sink.write(bytes)) this.#wait()
   }
 
   #wait(): void {
