@@ -1,0 +1,82 @@
+import { parseArgs } from 'node:util'
+import { Complaint } from './complaint.ts'
+import { shortWorkloads, workloads } from './loads/index.ts'
+import { peers } from './peers/index.ts'
+import type { Peer, Workload } from './types.ts'
+
+export interface Arguments {
+  isShort: boolean
+  /** Whether a run that is not cheap enough fails. */
+  isGate: boolean
+  rounds: number
+  /** Of each round. */
+  seconds: number
+  workloads: readonly Workload[]
+  peers: readonly Peer[]
+  /** The programs that run the peers of Node's. */
+  nodes: readonly string[]
+  /** Where the results go; nowhere where not said. */
+  out: string | undefined
+}
+
+const options = {
+  short: { type: 'boolean', default: false },
+  gate: { type: 'boolean', default: false },
+  rounds: { type: 'string' },
+  seconds: { type: 'string' },
+  only: { type: 'string' },
+  peers: { type: 'string' },
+  node: { type: 'string', multiple: true },
+  out: { type: 'string' },
+} as const
+
+/** @throws {Complaint} on an argument that is unknown or wrong */
+export function readArguments(args: string[]): Arguments {
+  const values = parse(args)
+  const { short: isShort, gate: isGate } = values
+  return {
+    isShort,
+    isGate,
+    rounds: number('--rounds', values.rounds, isShort ? 3 : 5),
+    seconds: number('--seconds', values.seconds, isShort ? 1 : 4),
+    workloads: pick('--only', values.only, workloads, isShort ? shortWorkloads : undefined),
+    peers: pick('--peers', values.peers, peers, isShort ? shortPeers() : undefined),
+    nodes: values.node ?? [process.execPath],
+    out: values.out,
+  }
+}
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({ args, options }).values
+  } catch (error) {
+    // Node explains at length; the first sentence says what is wrong.
+    throw new Complaint((error as Error).message.split(/[.\n]/)[0]!)
+  }
+}
+
+function number(option: string, text: string | undefined, byDefault: number): number {
+  if (text === undefined) return byDefault
+  if (!/^[1-9]\d{0,3}$/.test(text)) throw new Complaint(`${option}: got '${text}'; takes a number from 1 to 9999`)
+  return Number(text)
+}
+
+/** What is asked for by name or group, in the order of `all`. */
+function pick<T extends { name: string; group?: string }>(
+  option: string,
+  text: string | undefined,
+  all: readonly T[],
+  byDefault: readonly string[] = all.map(({ name }) => name),
+): readonly T[] {
+  const wanted = text?.split(',').map((name) => name.trim()) ?? byDefault
+  const known = new Set(all.flatMap(({ name, group = name }) => [name, group]))
+  const unknown = wanted.find((name) => !known.has(name))
+  if (unknown !== undefined) throw new Complaint(`${option}: no '${unknown}'; takes ${[...known].join(', ')}`)
+  return all.filter(({ name, group = name }) => wanted.includes(name) || wanted.includes(group))
+}
+
+/** One of each kind: what badass does with more hooks is for the long form. */
+function shortPeers(): string[] {
+  const without = ['badass modify', 'badass sticky', 'badass cli']
+  return peers.map(({ name }) => name).filter((name) => !without.includes(name))
+}

@@ -1,0 +1,42 @@
+import { once } from 'node:events'
+import http from 'node:http'
+
+export interface Answer {
+  headers: http.IncomingHttpHeaders
+  body: string
+}
+
+/** One GET, on a connection of its own where there is no agent. @throws {Error} where the answer is not a 200 */
+export async function ask(port: number, path: string, options: http.RequestOptions = {}): Promise<Answer> {
+  const request = http.get({ port, host: '127.0.0.1', path, agent: false, timeout: 5000, ...options })
+  request.once('timeout', () => request.destroy(new Error(`${path}: no answer`)))
+  const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+  let body = ''
+  for await (const chunk of response.setEncoding('utf8')) body += chunk
+  if (response.statusCode !== 200) throw new Error(`${path}: answered ${response.statusCode}`)
+  return { headers: response.headers, body }
+}
+
+/** Holds one thing against another. */
+export function expect(what: string, got: unknown, wanted: unknown): void {
+  if (got !== wanted) throw new Error(`${what}: got ${JSON.stringify(got)}, not ${JSON.stringify(wanted)}`)
+}
+
+/** Asks for / twice on one connection. */
+export async function checkKeepAlive(port: number): Promise<void> {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
+  try {
+    for (let i = 0; i < 2; i++) expect('/', (await ask(port, '/', { agent })).body, 'ok')
+    expect('connections kept', Object.values(agent.freeSockets).flat().length, 1)
+  } finally {
+    agent.destroy()
+  }
+}
+
+/** Asks once, and wants the connection closed after the answer. */
+export async function checkClose(port: number, path = '/'): Promise<Answer> {
+  const answer = await ask(port, path, { headers: { connection: 'close' } })
+  expect(path, answer.body, 'ok')
+  expect('Connection', answer.headers.connection, 'close')
+  return answer
+}

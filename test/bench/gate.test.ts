@@ -1,0 +1,54 @@
+import { expect, test } from 'vitest'
+import { judge } from '../../bench/proxy/gate.ts'
+import { native, result } from './results.ts'
+
+const cheap = [10, 11, 9]
+
+test('the gate is met where the cheapest package that parses HTTP takes twice as much, by the medians', () => {
+  const results = [result('keep-alive', 'badass', cheap), result('keep-alive', 'dear', [99, 90, 95])]
+  const verdict = judge([...results, result('keep-alive', 'http-proxy', [20, 1, 30])])
+  expect(verdict).toEqual({
+    isMet: true,
+    text: 'gate met on Node 20.19.5: badass 10.0, http-proxy 20.0 µs of CPU a request: 2.0 times as cheap (at least 2 wanted)',
+  })
+})
+
+test('the gate is not met by a little less, and says so with the figures', () => {
+  const verdict = judge([result('keep-alive', 'badass', cheap), result('keep-alive', 'http-proxy', [19, 19, 19])])
+  expect(verdict.isMet).toBe(false)
+  expect(verdict.text).toMatch(/^gate NOT MET on Node 20\.19\.5: badass 10\.0, http-proxy 19\.0 .* 1\.9 times/)
+})
+
+test('what parses nothing, is native or did other work is not what the gate compares with', () => {
+  const results = [
+    result('keep-alive', 'badass', cheap),
+    result('keep-alive', 'http-proxy', [50]),
+    result('keep-alive', 'net pipe', [5], { reads: 'nothing' }),
+    native('keep-alive', 'nginx http', [5], { reads: 'each request' }),
+    result('pipelined', 'http-proxy', [5]),
+    result('keep-alive', 'badass modify', [1]),
+  ]
+  expect(judge(results)).toMatchObject({ isMet: true, text: expect.stringContaining('http-proxy 50.0') })
+})
+
+test('each Node is judged by itself, and one that misses fails the whole', () => {
+  const on = (node: string, ours: number, theirs: number) => [
+    result('keep-alive', 'badass', [ours], { node }),
+    result('keep-alive', 'http-proxy', [theirs], { node }),
+  ]
+  const verdict = judge([...on('20.0.0', 10, 50), ...on('26.0.0', 30, 50)])
+  expect(verdict.isMet).toBe(false)
+  expect(verdict.text.split('\n')).toEqual([
+    expect.stringMatching(/^gate met on Node 20\.0\.0/),
+    expect.stringMatching(/^gate NOT MET on Node 26\.0\.0/),
+  ])
+})
+
+test('the gate is not met where there is nothing to compare', () => {
+  const { cost: _, ...failed } = result('keep-alive', 'http-proxy', [50], { failed: 'it ended' })
+  expect(judge([])).toEqual({ isMet: false, text: "gate: badass has no figure of 'keep-alive'" })
+  expect(judge([result('keep-alive', 'badass', cheap), failed])).toEqual({
+    isMet: false,
+    text: "gate: no package that parses HTTP has a figure of 'keep-alive'",
+  })
+})

@@ -1,0 +1,88 @@
+import { describe, expect, test } from 'vitest'
+import { drawParsers } from '../../bench/parser/chart.ts'
+import { CUTS, INPUTS } from '../../bench/parser/inputs.ts'
+import { check } from '../../bench/parser/measure.ts'
+import { PEERS } from '../../bench/parser/peers/index.ts'
+import { goalsOf, type Result, type Results } from '../../bench/parser/results.ts'
+import { formatNotes, formatSection } from '../../bench/parser/table.ts'
+
+function result(peer: string, median: number, cut = 'whole'): Result {
+  return {
+    input: 'browser',
+    bytes: 700,
+    cut,
+    peer,
+    note: `about ${peer}`,
+    node: '20.1.2',
+    rounds: 3,
+    nsPerHead: { median, min: median - 1, max: median + 1 },
+    headsPerSecond: 1e9 / median,
+    bytesPerSecond: 7e11 / median,
+    heapBytesPerHead: 123.4,
+    externalBytesPerHead: 0,
+  }
+}
+
+const RESULTS: Results = {
+  date: '2026-01-02T03:04:05.678Z',
+  commit: '0123456789abcdef',
+  isDirty: false,
+  machine: { cpu: 'a processor', cores: 2, memory: 1e9, kernel: 'Linux 1.2.3' },
+  versions: {},
+  isShort: true,
+  results: [
+    result('HeadScanner', 1000),
+    result('Node llhttp', 1600),
+    result('HeadScanner', 9500, 'byte by byte'),
+    result('Node llhttp', 40_000, 'byte by byte'),
+  ],
+}
+
+describe('the peers', () => {
+  test.for(PEERS.map((peer) => [peer.name, peer] as const))(
+    '%s finds what there is, however it is cut',
+    ([name, peer]) => {
+      const parser = peer.start()
+      for (const input of INPUTS.slice(0, 2)) {
+        for (const cut of CUTS) check(name, parser, cut.chunks(input.bytes), input)
+      }
+    },
+  )
+
+  test('are refused where they find something else, or nothing', () => {
+    const input = INPUTS[0]!
+    const parser = { parse: () => true, found: () => ({ method: 'GET', fields: 7 }) }
+    expect(() => check('x', parser, [input.bytes], input)).toThrow(new Error('x: small: fields is 7, not 2'))
+    const blind = { parse: () => false, found: () => ({}) }
+    expect(() => check('x', blind, [input.bytes], input)).toThrow(new Error('x: small: no head found'))
+  })
+
+  test('get heads of the sizes that are said', () => {
+    expect(INPUTS.map(({ bytes }) => bytes.length)).toEqual([48, 697, 16_384])
+    for (const { bytes } of INPUTS) {
+      for (const cut of CUTS) expect(Buffer.concat(cut.chunks(bytes))).toEqual(bytes)
+    }
+  })
+})
+
+describe('the results', () => {
+  test('give the goals as ratios of medians', () => {
+    expect(goalsOf(RESULTS.results, '20.1.2')).toEqual({ timesNode: 1.6, timesWhole: 9.5 })
+    expect(() => goalsOf(RESULTS.results, '26.0.0')).toThrow(RangeError)
+    expect(formatNotes(RESULTS)).toContain("HeadScanner is 1.60 x as fast as Node's llhttp (goal: 1.5)")
+  })
+
+  test('make a table with a line for each peer', () => {
+    const lines = formatSection(RESULTS.results.slice(0, 2)).split('\n')
+    expect(new Set(lines.map((line) => line.length)).size).toBe(1)
+    expect(lines[0]).toContain('browser (700 B), whole, Node 20.1.2')
+    expect(lines[2]).toMatch(/^Node llhttp +1,600 +1,599 - 1,601 +1\.60 +625,000 +438 +123 +0\.00$/)
+  })
+
+  test('make the same chart each time, the fastest first', () => {
+    const svg = drawParsers(RESULTS)
+    expect(svg).toBe(drawParsers(RESULTS))
+    expect(svg.indexOf('>HeadScanner<')).toBeGreaterThan(0)
+    expect(svg.indexOf('>HeadScanner<')).toBeLessThan(svg.indexOf('>Node llhttp<'))
+  })
+})
