@@ -28,8 +28,8 @@ function takeLarge(): Buffer | undefined {
 
 type Done = (error?: Error | null) => void
 
-/** Sockets that a write has failed on. */
-const broken = new WeakSet<net.Socket>()
+/** Sockets that a write has failed on: what is written to them after that is dropped. */
+export const broken = new WeakSet<net.Socket>()
 
 /**
  * A backend may answer, and close, before it has read the whole request: with a 413 for one. Node destroys a socket as
@@ -40,7 +40,7 @@ export function readOn(socket: net.Socket, done: Done): Done {
   return (error) => {
     if (!error || socket.destroyed || socket.readableEnded) return done(error)
     // The write has taken the reset, which the reader would have met: it finds an end instead, which is none.
-    if (!broken.has(socket)) socket.prependOnceListener('end', () => socket.destroy(error))
+    socket.prependOnceListener('end', () => socket.destroy(error))
     broken.add(socket)
     done()
   }
@@ -59,7 +59,10 @@ export interface Borrower {
  */
 export class BackendSocket extends net.Socket {
   borrower: Borrower | undefined
+  /** What the next read goes to, in place of the shared memory. */
   #large: Buffer | undefined
+  /** What the borrower has not done with. */
+  #owed: Buffer | undefined
 
   constructor({ noDelay, keepAlive, keepAliveInitialDelay }: SocketSettings) {
     // Node asks after each read what the next one goes to.
@@ -80,11 +83,12 @@ export class BackendSocket extends net.Socket {
   #read(count: number, memory: Buffer): true {
     if (memory === shared) this.#copyOut(count)
     else this.#lend(count)
-    // Where there is no more, the next to come may be long in coming.
-    if (this.#large && count < memory.length && !this.isPaused()) {
-      free.push(this.#large)
-      this.#large = undefined
-    }
+    const lent = this.#large
+    if (!lent) return true
+    // Where there is no more, the next to come may be long in coming, and then needs no memory of its own.
+    if (count < memory.length) this.#large = undefined
+    if (this.isPaused()) this.#owed = lent
+    else if (!this.#large) free.push(lent)
     return true
   }
 
@@ -101,18 +105,28 @@ export class BackendSocket extends net.Socket {
     this.borrower?.borrow(this.#large!.subarray(0, count))
   }
 
+  /** What was borrowed is given back. */
+  override resume(): this {
+    if (this.#owed && this.#owed !== this.#large) free.push(this.#owed)
+    this.#owed = undefined
+    return super.resume()
+  }
+
   override _write(chunk: unknown, encoding: BufferEncoding, done: Done): void {
-    super._write(chunk, encoding, readOn(this, done))
+    if (broken.has(this)) done()
+    else super._write(chunk, encoding, readOn(this, done))
   }
 
   override _writev(chunks: { chunk: unknown; encoding: BufferEncoding }[], done: Done): void {
-    super._writev!(chunks, readOn(this, done))
+    if (broken.has(this)) done()
+    else super._writev!(chunks, readOn(this, done))
   }
 
   override _destroy(error: Error | null, done: Done): void {
-    // Whoever borrowed the memory may not have done with it, and never tell: it is left to them.
-    if (this.#large) made--
-    this.#large = undefined
+    // A borrower may not have done with it, and never tell: then it is left to it.
+    if (this.#owed) made--
+    else if (this.#large) free.push(this.#large)
+    this.#owed = this.#large = undefined
     super._destroy(error, done)
   }
 }

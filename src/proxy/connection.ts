@@ -164,7 +164,7 @@ export class Connection {
     upstream.on('close', () => this.#upstreamGone(upstream))
     if (this.state === 'Closed') return this.#dropUpstream()
     this.#life.arm(this.#settings.connectTimeout, () => this.#fail('CONNECT_TIMEOUT'))
-    whenConnected(upstream, () => this.#upstream === upstream && this.#connected(upstream))
+    whenConnected(upstream, dest, () => this.#upstream === upstream && this.#connected(upstream))
   }
 
   #connected(upstream: Duplex): void {

@@ -18,7 +18,7 @@ export interface FlowEvents {
 
 /**
  * Moves bytes from a source to a sink, unread. While the sink holds more than it wants, the source is paused: one read
- * and the sink's high-water mark are the most that is held.
+ * (of a backend 1 MiB at most, of memory that all of them share) and the sink's high-water mark are the most that is held.
  */
 export class Flow implements Borrower {
   readonly #source: Readable
@@ -55,6 +55,8 @@ export class Flow implements Borrower {
 
   /** Lets go of both; the source stays paused. */
   stop(): void {
+    // Nothing comes any more.
+    if (this.#state === 'flushed') return
     this.#source.off('data', this.#move)
     this.#source.off('end', this.#ended)
     if (this.#source instanceof BackendSocket) this.#source.borrower = undefined

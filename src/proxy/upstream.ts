@@ -2,7 +2,7 @@ import net from 'node:net'
 import type { Duplex, Readable } from 'node:stream'
 import tls from 'node:tls'
 import { inspect } from 'node:util'
-import { BackendSocket, readOn, type SocketSettings } from './backend-socket.ts'
+import { BackendSocket, broken, readOn, type SocketSettings } from './backend-socket.ts'
 import { isDuplex, isReadable } from './socket.ts'
 
 interface OverTls {
@@ -73,8 +73,11 @@ export function openUpstream(dest: StreamDest, settings: SocketSettings): Duplex
 /** What a BackendSocket does by itself. */
 function readOnWriteError(socket: net.Socket): void {
   const { _write, _writev } = socket
-  socket._write = (chunk, encoding, done) => _write.call(socket, chunk, encoding, readOn(socket, done))
-  if (_writev) socket._writev = (chunks, done) => _writev.call(socket, chunks, readOn(socket, done))
+  const isBroken = () => broken.has(socket)
+  socket._write = (chunk, encoding, done) =>
+    isBroken() ? done() : _write.call(socket, chunk, encoding, readOn(socket, done))
+  if (!_writev) return
+  socket._writev = (chunks, done) => (isBroken() ? done() : _writev.call(socket, chunks, readOn(socket, done)))
 }
 
 function open(dest: StreamDest, settings: SocketSettings): Duplex {
@@ -118,11 +121,11 @@ function overTls(options: true | tls.ConnectionOptions, target: tls.ConnectionOp
 }
 
 /** Calls back when bytes can be sent: at once, where they can be now. What fails is told by the stream's 'error'. */
-export function whenConnected(upstream: Duplex, connected: () => void): void {
+export function whenConnected(upstream: Duplex, dest: StreamDest, connected: () => void): void {
   const event = connectEvent(upstream)
   if (!event) return connected()
   upstream.once(event, () => {
-    if (isOwnPeer(upstream)) upstream.destroy(selfConnected())
+    if (isOwnPeer(upstream, dest)) upstream.destroy(selfConnected())
     else connected()
   })
 }
@@ -140,8 +143,10 @@ function connectEvent(upstream: Duplex): 'connect' | 'secureConnect' | undefined
  * Of a port of this machine that nobody listens on, the system may choose just that one to connect from: both ends then
  * are the same socket (RFC 9293 3.5, simultaneous open), which echoes, and keeps the port from whoever is to listen there.
  */
-function isOwnPeer(upstream: Duplex): boolean {
+function isOwnPeer(upstream: Duplex, dest: StreamDest): boolean {
   if (!(upstream instanceof net.Socket) || upstream.localPort === undefined) return false
+  // The kernel is asked for each end: most often one will do.
+  if (!isConnectDest(dest) && isPortDest(dest) && upstream.localPort !== dest.port) return false
   return upstream.localPort === upstream.remotePort && upstream.localAddress === upstream.remoteAddress
 }
 

@@ -1,11 +1,11 @@
 import { once } from 'node:events'
 import net from 'node:net'
 import tls from 'node:tls'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { handler } from '../../src/index.ts'
-import { BackendSocket } from '../../src/proxy/backend-socket.ts'
 import { lengthOf, stable } from '../helpers/flood.ts'
 import { connect, listen } from '../helpers/net.ts'
+import { pattern } from '../helpers/pattern.ts'
 import { expectNoWarnings, startProxy } from '../helpers/proxy.ts'
 import { certificate, connectTls } from '../helpers/tls.ts'
 
@@ -16,15 +16,6 @@ const host = '127.0.0.1'
 const SHARED = 65_536
 /** More than the shared memory holds, and less than the large one. */
 const PIECE = 3 * SHARED
-/** More sockets than there are large memories. */
-const MANY = 20
-
-/** Bytes that tell which stream they are of, and where in it: swapped or overwritten ones show. */
-function pattern(seed: number, length: number): Buffer {
-  const bytes = Buffer.allocUnsafe(length)
-  for (let at = 0; at + 4 <= length; at += 4) bytes.writeUInt32LE(((seed << 24) | (at >> 2)) >>> 0, at)
-  return bytes
-}
 
 /** A backend that answers the target `/SEED` with the bytes of that seed, to the end. */
 async function patternBackend(length: number): Promise<number> {
@@ -111,122 +102,6 @@ describe('through the proxy', () => {
     )
     for (const [seed, client] of clients.entries()) client.write(`GET /${seed} HTTP/1.1\r\nHost: a\r\n\r\n`)
     await Promise.all(clients.map((client, seed) => expectPattern(client, seed, LENGTH, 30)))
-  })
-})
-
-describe('the memory', () => {
-  const open: BackendSocket[] = []
-  afterEach(() => {
-    for (const socket of open.splice(0)) socket.destroy()
-  })
-
-  async function openTo(port: number): Promise<BackendSocket> {
-    const socket = new BackendSocket({ noDelay: true, keepAlive: false, keepAliveInitialDelay: 0 })
-    open.push(socket)
-    socket.on('error', () => undefined)
-    socket.pause()
-    socket.connect({ port, host })
-    await once(socket, 'connect')
-    return socket
-  }
-
-  /** A server that sends so many bytes to each who connects, all of them in the kernel before `sent` resolves. */
-  async function sender(length: number): Promise<{ port: number; sent(): Promise<void> }> {
-    const sent: Promise<void>[] = []
-    const server = net.createServer((socket) => {
-      socket.on('error', () => undefined)
-      sent.push(new Promise((resolve) => socket.write(pattern(sent.length, length), () => resolve())))
-    })
-    const port = await listen(server)
-    return { port, sent: async () => void (await Promise.all(sent)) }
-  }
-
-  test('is copied for who takes data: what was given stays as it was', async () => {
-    const { port, sent } = await sender(2 * SHARED)
-    const sockets = [await openTo(port), await openTo(port)]
-    await sent()
-    const got = sockets.map(() => [] as Buffer[])
-    await Promise.all(
-      sockets.map(
-        (socket, index) =>
-          new Promise<void>((resolve) => {
-            socket.on('data', (piece: Buffer) => {
-              got[index]!.push(piece)
-              if (Buffer.concat(got[index]!).length === 2 * SHARED) resolve()
-            })
-            socket.resume()
-          }),
-      ),
-    )
-    for (const [index, pieces] of got.entries()) {
-      expect(Buffer.concat(pieces).equals(pattern(index, 2 * SHARED))).toBe(true)
-    }
-  })
-
-  /** Reads a socket that has more to give than the shared memory holds, up to the first loan, and stays paused on it. */
-  async function borrow(socket: BackendSocket): Promise<'lent' | 'copied'> {
-    let copied = 0
-    return new Promise((resolve) => {
-      const borrow = () => {
-        socket.pause()
-        resolve('lent')
-      }
-      socket.borrower = { borrow }
-      socket.on('data', ({ length }: Buffer) => {
-        copied += length
-        if (copied < 4 * SHARED) return
-        socket.pause()
-        resolve('copied')
-      })
-      socket.resume()
-    })
-  }
-
-  test('of its own is lent to who fills the shared one, and to so many at a time', async () => {
-    const { port, sent } = await sender(4 * SHARED)
-    const sockets: BackendSocket[] = []
-    for (let i = 0; i < MANY; i++) sockets.push(await openTo(port))
-    await sent()
-    const kinds: string[] = []
-    for (const socket of sockets) kinds.push(await borrow(socket))
-    expect(kinds).toEqual([...Array(16).fill('lent'), ...Array(MANY - 16).fill('copied')])
-    // Those that are closed on leave their place to others, not the memory: somebody may still write it.
-    for (const socket of sockets) {
-      socket.destroy()
-      await once(socket, 'close')
-    }
-    const next = await openTo(port)
-    await sent()
-    expect(await borrow(next)).toBe('lent')
-  })
-
-  test('of its own is left once there is no more', async () => {
-    const { port, sent } = await sender(3 * SHARED)
-    for (let i = 0; i < MANY; i++) {
-      const socket = await openTo(port)
-      await sent()
-      // Taken at once, and not paused: the next one gets it.
-      await new Promise<void>((resolve) => {
-        socket.on('data', () => undefined)
-        socket.borrower = { borrow: () => resolve() }
-        socket.resume()
-      })
-    }
-  })
-
-  test('is not lent where nobody borrows: all of it comes as data', async () => {
-    const { port, sent } = await sender(4 * SHARED)
-    const socket = await openTo(port)
-    await sent()
-    let length = 0
-    await new Promise<void>((resolve) => {
-      socket.on('data', (piece: Buffer) => {
-        expect(piece.length).toBeLessThanOrEqual(SHARED)
-        length += piece.length
-        if (length === 4 * SHARED) resolve()
-      })
-      socket.resume()
-    })
   })
 })
 

@@ -57,7 +57,7 @@ export class Probe {
     const tooLate = () => this.#finish(new CheckError('CHECK_TIMEOUT', `${timeout} ms`))
     this.#timer = setTimeout(tooLate, timeout).unref()
     try {
-      this.#open(openUpstream(dest, SOCKET_SETTINGS))
+      this.#open(openUpstream(dest, SOCKET_SETTINGS), dest)
     } catch (cause) {
       process.nextTick(() => this.#finish(cause))
     }
@@ -69,14 +69,14 @@ export class Probe {
     if (this.#upstream) reset(this.#upstream)
   }
 
-  #open(upstream: Duplex): void {
+  #open(upstream: Duplex, dest: StreamDest): void {
     this.#upstream = upstream
     // Stays to the end: a stream that is destroyed may still have an error to tell.
     upstream.on('error', (cause) => this.#finish(cause))
     upstream.on('close', () => this.#finish(new CheckError('CHECK_ENDED')))
     // A process that has nothing else to do need not wait for a check.
     if (upstream instanceof net.Socket) upstream.unref()
-    whenConnected(upstream, () => process.nextTick(() => this.#connected(upstream)))
+    whenConnected(upstream, dest, () => process.nextTick(() => this.#connected(upstream)))
   }
 
   #connected(upstream: Duplex): void {
