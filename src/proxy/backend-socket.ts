@@ -1,8 +1,4 @@
 import net from 'node:net'
-import type { Settings } from './options.ts'
-
-/** What of the settings a socket to a backend is given. */
-export type SocketSettings = Pick<Settings, 'noDelay' | 'keepAlive' | 'keepAliveInitialDelay'>
 
 /** Bytes of the memory that all sockets read into. Most reads do not fill it. */
 const SHARED_BYTES = 65_536
@@ -64,16 +60,14 @@ export class BackendSocket extends net.Socket {
   /** What the borrower has not done with. */
   #owed: Buffer | undefined
 
-  constructor({ noDelay, keepAlive, keepAliveInitialDelay }: SocketSettings) {
+  constructor(noDelay: boolean) {
     // Node asks after each read what the next one goes to.
     const onread: net.OnReadOpts = {
       buffer: () => this.#large ?? shared,
       callback: (count, memory) => this.#read(count, memory as Buffer),
     }
-    const options: net.SocketConstructorOpts & net.ConnectOpts & SocketSettings = {
+    const options: net.SocketConstructorOpts & net.ConnectOpts & { noDelay: boolean } = {
       noDelay,
-      keepAlive,
-      keepAliveInitialDelay,
       allowHalfOpen: true,
       onread,
     }

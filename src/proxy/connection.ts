@@ -2,6 +2,7 @@ import type net from 'node:net'
 import type { Duplex, Readable } from 'node:stream'
 import { type Head, HeadScanner } from '../parser/index.ts'
 import { Answer } from './answer.ts'
+import { BackendSocket } from './backend-socket.ts'
 import { ProxyError, type ProxyErrorCode } from './error.ts'
 import { isHeard, publish } from './events.ts'
 import { Exchange } from './exchange.ts'
@@ -93,6 +94,13 @@ export class Connection {
   /** Bytes sent to the client, heads included; live. */
   get bytesWritten(): number {
     return this.#socket.bytesWritten
+  }
+
+  /** Has the kernel probe both sides when they are silent. Done once, however often it is asked for. */
+  keepAlive(): void {
+    const { keepAliveInitialDelay } = this.#settings
+    this.#socket.setKeepAlive(true, keepAliveInitialDelay)
+    if (this.#upstream instanceof BackendSocket) this.#upstream.setKeepAlive(true, keepAliveInitialDelay)
   }
 
   /** Ends the connection at once: both sides are reset. */

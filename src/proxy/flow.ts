@@ -55,8 +55,6 @@ export class Flow implements Borrower {
 
   /** Lets go of both; the source stays paused. */
   stop(): void {
-    // Nothing comes any more.
-    if (this.#state === 'flushed') return
     this.#source.off('data', this.#move)
     this.#source.off('end', this.#ended)
     if (this.#source instanceof BackendSocket) this.#source.borrower = undefined

@@ -49,7 +49,7 @@ export interface Limits extends HeadLimits {
   halfCloseTimeout?: number
   /** Send small packets at once (TCP_NODELAY), on both sides. Default true. */
   noDelay?: boolean
-  /** Have the kernel probe silent connections (SO_KEEPALIVE), on both sides. Default true. */
+  /** Have the kernel probe silent connections (SO_KEEPALIVE), on both sides, once they have lasted for seconds. Default true. */
   keepAlive?: boolean
   /** ms of silence before the first probe. 0: the kernel's own. Default 60000. */
   keepAliveInitialDelay?: number

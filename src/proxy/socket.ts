@@ -18,11 +18,10 @@ export function hostPort(host: string, port: number | undefined): string {
 }
 
 /** Gives an accepted socket what the options say, whichever server accepted it. */
-export function tune(socket: net.Socket, { noDelay, keepAlive, keepAliveInitialDelay }: Settings): void {
+export function tune(socket: net.Socket, { noDelay }: Settings): void {
   // A peer that ends its side may still be sent the rest.
   socket.allowHalfOpen = true
   if (noDelay) socket.setNoDelay(true)
-  if (keepAlive) socket.setKeepAlive(true, keepAliveInitialDelay)
 }
 
 /** Breaks a connection off so that the other end knows it: by RST where it is TCP, else as abruptly as can be. */

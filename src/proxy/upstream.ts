@@ -2,7 +2,8 @@ import net from 'node:net'
 import type { Duplex, Readable } from 'node:stream'
 import tls from 'node:tls'
 import { inspect } from 'node:util'
-import { BackendSocket, broken, readOn, type SocketSettings } from './backend-socket.ts'
+import { BackendSocket, broken, readOn } from './backend-socket.ts'
+import type { Settings } from './options.ts'
 import { isDuplex, isReadable } from './socket.ts'
 
 interface OverTls {
@@ -28,6 +29,9 @@ export type Dest =
   | ServerDest
   /** A stream of your own: called once a connection. */
   | ConnectDest
+
+/** What of the settings a socket to a backend is given. */
+type SocketSettings = Pick<Settings, 'noDelay' | 'keepAlive' | 'keepAliveInitialDelay'>
 
 export type StreamDest = Exclude<Dest, ServerDest>
 
@@ -84,13 +88,13 @@ function open(dest: StreamDest, settings: SocketSettings): Duplex {
   if (isConnectDest(dest)) return openOwn(dest)
   if (isPathDest(dest)) {
     const { path } = dest
-    return dest.tls ? overTls(dest.tls, { path }) : new BackendSocket(settings).connect({ path })
+    return dest.tls ? overTls(dest.tls, { path }) : new BackendSocket(settings.noDelay).connect({ path })
   }
   const { host = 'localhost', port } = dest
   // An address needs neither a look-up nor a race between families.
   const isName = net.isIP(host) === 0
   const address = { host, port, autoSelectFamily: isName && net.getDefaultAutoSelectFamily() }
-  if (!dest.tls) return new BackendSocket(settings).connect(address)
+  if (!dest.tls) return new BackendSocket(settings.noDelay).connect(address)
   const socket = overTls(dest.tls, isName ? { ...address, servername: host } : address)
   socket.setNoDelay(settings.noDelay)
   socket.setKeepAlive(settings.keepAlive, settings.keepAliveInitialDelay)

@@ -23,7 +23,7 @@ describe('the memory', () => {
   })
 
   async function openTo(port: number): Promise<BackendSocket> {
-    const socket = new BackendSocket({ noDelay: true, keepAlive: false, keepAliveInitialDelay: 0 })
+    const socket = new BackendSocket(true)
     open.push(socket)
     socket.on('error', () => undefined)
     socket.pause()
