@@ -3,6 +3,7 @@ import { isatty } from 'node:tty'
 import { messageOf } from '../proxy/index.ts'
 import { type Config, ConfigError, readArguments } from './config/index.ts'
 import { Service, standardIo } from './service/index.ts'
+import type { Primary } from './workers/index.ts'
 
 /** ms for the process to end by itself when all of ours is closed. */
 const LINGER_MS = 1_000
@@ -11,6 +12,15 @@ const io = standardIo()
 
 const STDERR = 2
 const isOnTerminal = isatty(STDERR)
+
+/** What runs: in this process alone, or in several. */
+type Running = Service | Primary
+
+async function start(config: Config, argv: readonly string[]): Promise<Running> {
+  if (config.workers === 1) return Service.start(config, io)
+  const { Primary } = await import('./workers/index.ts')
+  return Primary.start(config, argv, io)
+}
 
 /** Ends the process by leaving it nothing to do. What stays nevertheless, as a timer of a config module, is told of. */
 function finish(code: number): void {
@@ -28,7 +38,7 @@ function fail(error: unknown): void {
 }
 
 /** The first signal ends the service when its connections have ended; the second, or one before it runs, the process. */
-function end(service: Service | undefined, signal: NodeJS.Signals): void {
+function end(service: Running | undefined, signal: NodeJS.Signals): void {
   if (!service || service.isDraining) process.exit(128 + constants.signals[signal])
   service.drain().then(() => finish(0), fail)
   io.say(`${signal}: draining for up to ${service.grace / 1000} s; once more to end at once`)
@@ -40,17 +50,18 @@ function isHungUp(): boolean {
 }
 
 /** Ends as any program does whose terminal is closed. Node itself would abort, as it cannot set that right again. */
-function hangUp(service: Service | undefined): void {
+function hangUp(service: Running | undefined): void {
   service?.stop()
   process.removeAllListeners('SIGHUP')
   process.kill(process.pid, 'SIGHUP')
 }
 
-async function reload(service: Service, load: () => Promise<Config>): Promise<void> {
+async function reload(service: Running, workers: number, load: () => Promise<Config>): Promise<void> {
   try {
     const config = await load()
     await service.reload(config)
     io.say('reloaded')
+    if (config.workers !== workers) io.say(`workers: got ${config.workers}, and it runs ${workers}: takes a restart`)
     tellWhere(service)
   } catch (error) {
     for (const line of messageOf(error).split('\n')) io.say(`not reloaded: ${line}`)
@@ -70,7 +81,7 @@ function inOrder(load: () => Promise<Config>): () => Promise<Config> {
   }
 }
 
-function tellWhere(service: Service): void {
+function tellWhere(service: Running): void {
   for (const address of service.addresses) io.say(`listening on ${address}`)
   if (service.adminUrl !== undefined) io.say(`admin page on ${service.adminUrl}`)
 }
@@ -81,17 +92,19 @@ function warn({ sticky, secret, backends }: Config): void {
   io.say('without --secret-file, whoever tries enough addresses finds the one behind a sticky cookie')
 }
 
-async function run(load: () => Promise<Config>): Promise<void> {
-  let service: Service | undefined
+async function run(argv: readonly string[], load: () => Promise<Config>): Promise<void> {
+  let service: Running | undefined
+  let workers = 1
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => end(service, signal))
   const starting = load().then((config) => {
     warn(config)
-    return Service.start(config, io)
+    workers = config.workers
+    return start(config, argv)
   })
   process.on('SIGHUP', () => {
     if (isHungUp()) return hangUp(service)
     starting.then(
-      (started) => reload(started, load),
+      (started) => reload(started, workers, load),
       () => undefined,
     )
   })
@@ -104,6 +117,7 @@ async function run(load: () => Promise<Config>): Promise<void> {
     process.off('beforeExit', never)
   }
   tellWhere(service)
+  if (workers > 1) io.say(`${workers} workers serve`)
 }
 
 /** The command: with a second signal, or where something keeps it, it ends the process. */
@@ -111,7 +125,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   try {
     const request = readArguments(argv)
     if (request.kind === 'print') process.stdout.write(request.text)
-    else await run(inOrder(request.load))
+    else await run(argv, inOrder(request.load))
   } catch (error) {
     fail(error)
   }

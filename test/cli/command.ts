@@ -44,6 +44,10 @@ export class Command {
     return portOf(url)
   }
 
+  get pid(): number {
+    return this.#child.pid!
+  }
+
   signal(name: NodeJS.Signals): void {
     this.#child.kill(name)
   }

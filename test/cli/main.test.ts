@@ -79,6 +79,7 @@ test('tells of backends that go and come back', async () => {
 
 test.each([
   [['--bogus', '3001'], /^badass: --bogus: is no option; .*\n$/],
+  [['--workers', '0', '3001'], /^badass: --workers: got '0'; takes auto or an integer from 1 to 256\n$/],
   [[], /^badass: TARGET: got none; takes one or more, such as 3001 or host:3001 \(see badass --help\)\n$/],
   [
     ['--tls-cert', '/nowhere/c', '--tls-key', '/nowhere/k', '3001'],

@@ -1,1 +1,1 @@
-export { type AdminOptions, type Controls, createAdmin } from './server.ts'
+export { type AdminOptions, type Controls, createAdmin, type Workers } from './server.ts'

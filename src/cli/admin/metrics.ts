@@ -1,10 +1,13 @@
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { Counter, Gauge, Registry } from 'prom-client'
 import type { BackendStatus, Counters } from '../../index.ts'
 
 /** What the metrics tell of, as of now. */
 export interface Snapshot {
   version: string
   draining: boolean
+  /** Processes that serve. */
+  workers: number
+  restarts: number
   counters: Readonly<Counters>
   backends: readonly BackendStatus[]
 }
@@ -14,6 +17,8 @@ type Row<T> = [name: string, kind: Kind, help: string, read: (from: T) => number
 
 const TOTALS: Row<Snapshot>[] = [
   ['badass_draining', Gauge, '1 while no new clients are taken.', ({ draining }) => Number(draining)],
+  ['badass_workers', Gauge, 'Processes that serve.', ({ workers }) => workers],
+  ['badass_worker_restarts_total', Counter, 'Workers that took the place of others.', ({ restarts }) => restarts],
   ['badass_connections_open', Gauge, 'Client connections open now.', ({ counters }) => counters.open],
   ['badass_connections_accepted_total', Counter, 'Client connections accepted.', ({ counters }) => counters.accepted],
   ['badass_connections_connected_total', Counter, 'Backends reached.', ({ counters }) => counters.connected],
@@ -40,11 +45,14 @@ const EACH: Row<BackendStatus>[] = [
 export class Metrics {
   static readonly contentType = Registry.PROMETHEUS_CONTENT_TYPE
   readonly #registry = new Registry()
-  readonly #take: () => Snapshot
+  readonly #take: () => Promise<Snapshot>
+  readonly #ofProcesses: () => Promise<string>
   readonly #fill: ((from: Snapshot) => void)[] = []
 
-  constructor(take: () => Snapshot) {
+  /** `ofProcesses` gives the text on CPU, memory and the like. */
+  constructor(take: () => Promise<Snapshot>, ofProcesses: () => Promise<string>) {
     this.#take = take
+    this.#ofProcesses = ofProcesses
     const info = this.#metric('badass_info', Gauge, 'Always 1; the version.', ['version'])
     this.#fill.push(({ version }) => info.inc({ version }, 1))
     for (const [name, kind, help, read] of TOTALS) {
@@ -60,24 +68,13 @@ export class Metrics {
   }
 
   async text(): Promise<string> {
+    const [snapshot, ofProcesses] = await Promise.all([this.#take(), this.#ofProcesses()])
     this.#registry.resetMetrics()
-    const snapshot = this.#take()
     for (const fill of this.#fill) fill(snapshot)
-    return (await this.#registry.metrics()) + (await ofProcess().metrics())
+    return (await this.#registry.metrics()) + ofProcesses
   }
 
   #metric<L extends string>(name: string, Kind: Kind, help: string, labelNames: L[]): Counter<L> | Gauge<L> {
     return new Kind({ name, help, labelNames, registers: [this.#registry] })
   }
-}
-
-let processRegistry: Registry | undefined
-
-/** CPU, memory, event loop: one for all, since what measures them cannot be stopped again. */
-function ofProcess(): Registry {
-  if (!processRegistry) {
-    processRegistry = new Registry()
-    collectDefaultMetrics({ register: processRegistry })
-  }
-  return processRegistry
 }

@@ -7,6 +7,7 @@ import type { BackendStatus, Counters } from '../../index.ts'
 import { readAssets } from './assets.ts'
 import { bodyOfAtMost, onlyHosts, onlyJson, onlyWith, refuse, sameOrigin } from './guards.ts'
 import { Metrics } from './metrics.ts'
+import { processMetrics } from './process.ts'
 
 const MAX_BODY_BYTES = 4_096
 
@@ -18,15 +19,27 @@ const MAX_CONNECTIONS = 256
 /** What the page does with a balancer. An unknown id throws a RangeError. */
 export interface Controls {
   readonly backends: readonly BackendStatus[]
-  drain(id: string): void
-  ready(id: string): void
-  kill(id: string): number
+  drain(id: string): void | Promise<void>
+  ready(id: string): void | Promise<void>
+  kill(id: string): number | Promise<number>
+}
+
+/** Where several processes serve: what is read of them is as of the last `refresh`. */
+export interface Workers {
+  /** That serve now. */
+  readonly count: number
+  /** That have taken the place of others. */
+  readonly restarts: number
+  refresh(): Promise<void>
+  /** The metrics of all their processes, labelled by `worker`. */
+  metrics(): Promise<string>
 }
 
 export interface AdminOptions {
   balancer: Controls
   counters(): Readonly<Counters>
   isDraining(): boolean
+  workers?: Workers | undefined
   /** Whoever changes anything has to know it. */
   token: string
   version: string
@@ -57,7 +70,7 @@ export function createAdmin(options: AdminOptions): http.Server {
 }
 
 /** What holds for every answer; and the one that anybody gets. */
-function protect(app: Hono, { allowedHosts = [], isDraining }: AdminOptions): void {
+function protect(app: Hono, { allowedHosts = [], isDraining, workers }: AdminOptions): void {
   app.use(
     secureHeaders({
       contentSecurityPolicy: {
@@ -81,7 +94,10 @@ function protect(app: Hono, { allowedHosts = [], isDraining }: AdminOptions): vo
     c.res.headers.set('Cache-Control', 'no-store')
   })
   // Before Host is looked at: probes give any name, or none, and there is nothing in it to steal.
-  app.get('/healthz', (c) => (isDraining() ? c.text('draining\n', 503) : c.text('ok\n')))
+  app.get('/healthz', (c) => {
+    if (isDraining()) return c.text('draining\n', 503)
+    return workers?.count === 0 ? c.text('no worker serves\n', 503) : c.text('ok\n')
+  })
   app.use(onlyHosts(allowedHosts))
   app.use(
     methodNotAllowed({
@@ -97,18 +113,28 @@ function protect(app: Hono, { allowedHosts = [], isDraining }: AdminOptions): vo
 }
 
 /** What anybody may read. */
-function addReads(app: Hono, { balancer, counters, isDraining, version }: AdminOptions): void {
+function addReads(app: Hono, { balancer, counters, isDraining, workers, version }: AdminOptions): void {
   const assets = readAssets()
-  const take = () => ({ version, draining: isDraining(), counters: counters(), backends: balancer.backends })
-  const metrics = new Metrics(take)
+  const take = async () => {
+    await workers?.refresh()
+    return {
+      version,
+      draining: isDraining(),
+      workers: workers?.count ?? 1,
+      restarts: workers?.restarts ?? 0,
+      counters: counters(),
+      backends: balancer.backends,
+    }
+  }
+  const metrics = new Metrics(take, workers ? () => workers.metrics() : processMetrics)
   const serve = (name: string) => {
     const asset = assets.get(name)
     return asset && new Response(asset.body, { headers: { 'Content-Type': asset.type } })
   }
   app.get('/', () => serve('page.html')!)
   app.get('/static/:name', (c) => serve(c.req.param('name')) ?? c.notFound())
-  app.get('/api/state', (c) => {
-    const { backends, ...rest } = take()
+  app.get('/api/state', async (c) => {
+    const { backends, ...rest } = await take()
     return c.json({
       ...rest,
       uptime: process.uptime(),
@@ -134,14 +160,21 @@ function addActions(app: Hono, { balancer, token }: AdminOptions): void {
     kill: (id: string) => balancer.kill(id),
   }
   for (const [name, act] of Object.entries(actions)) {
-    app.post(`/api/backends/:id/${name}`, sameOrigin, onlyWith(token), onlyJson, bodyOfAtMost(MAX_BODY_BYTES), (c) => {
-      try {
-        const count = act(c.req.param('id'))
-        return c.json({ reset: count ?? 0 })
-      } catch (error) {
-        if (error instanceof RangeError) return refuse(c, 404, error.message)
-        throw error
-      }
-    })
+    app.post(
+      `/api/backends/:id/${name}`,
+      sameOrigin,
+      onlyWith(token),
+      onlyJson,
+      bodyOfAtMost(MAX_BODY_BYTES),
+      async (c) => {
+        try {
+          const count = await act(c.req.param('id'))
+          return c.json({ reset: count ?? 0 })
+        } catch (error) {
+          if (error instanceof RangeError) return refuse(c, 404, error.message)
+          throw error
+        }
+      },
+    )
   }
 }

@@ -29,6 +29,7 @@ const OPTIONS: readonly (readonly [flags: string, isList?: true])[] = [
   ['--admin-token-file <file>'],
   ['--log <format>'],
   ['--grace <time>'],
+  ['--workers <n>'],
   ['--head-timeout <time>'],
   ['--connect-timeout <time>'],
   ['--idle-timeout <time>'],

@@ -30,6 +30,8 @@ export interface ConfigHooks {
 /** All that the command does, checked, with each default in its place. */
 export interface Config {
   listen: Address[]
+  /** Processes that serve, on as many cores. */
+  workers: number
   backends: Target[]
   algorithm: NonNullable<BalancerOptions['algorithm']>
   /** What `hash` goes by. */

@@ -26,6 +26,7 @@ Operation
   --admin-token-file FILE  the token that changing anything takes
   --log FORMAT             a line a connection: none, text or json
   --grace TIME             on SIGTERM, for open connections [30s]
+  --workers N              processes that serve; auto: one for each core [1]
   -h, --help     -V, --version
 Limits (TIME: ms, or with ms, s, m, h; 0: none)
   --head-timeout TIME [30s]      --connect-timeout TIME [10s]

@@ -1,5 +1,5 @@
 export { readArguments } from './arguments.ts'
-export { type Address, type Config, ConfigError } from './config.ts'
+export { type Address, type Config, ConfigError, type Target } from './config.ts'
 export { firstLineOf } from './files.ts'
 export { addressText } from './schema.ts'
 export { show } from './words.ts'

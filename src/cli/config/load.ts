@@ -136,6 +136,7 @@ function configFrom(settings: Settings, secret: string[] | undefined, token: str
   const { listen, backends = [], algorithm, key, failover, health, backoff, dns, sticky, admin, ...rest } = settings
   return {
     listen: listen ?? [{ port: 8080 }],
+    workers: rest.workers ?? 1,
     backends,
     algorithm: algorithm ?? 'round-robin',
     key: key ?? 'client',

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import * as z from 'zod'
 import { hostPort, integer, OPTION_RULES } from '../../proxy/index.ts'
 import {
@@ -19,6 +20,11 @@ const HOST = is.text('a name, an IPv4 or an IPv6 address', syntax.isHost)
 const NAME = is.text("a name of the DNS, as in 'app.internal'", syntax.isName)
 const ID = is.text('a text of 1 to 200 characters', (value) => /^\P{Cc}{1,200}$/u.test(value))
 const PORT = is.from(1, 65_535)
+const MOST_WORKERS = 256
+const WORKERS = is.leaf<number>(
+  { ...integer(1, MOST_WORKERS, 1), takes: `auto or an integer from 1 to ${MOST_WORKERS}` },
+  (value) => (value === 'auto' ? Math.min(availableParallelism(), MOST_WORKERS) : syntax.parseInteger(value)),
+)
 const PEM = is.leaf<string | Buffer>({
   takes: 'PEM text or bytes',
   isRight: (value) => (typeof value === 'string' && value !== '') || value instanceof Uint8Array,
@@ -255,6 +261,7 @@ export function settingsSchema(resolve: Resolve) {
       adminTokenFile: is.path(resolve),
       log: is.oneOf('none', 'text', 'json'),
       grace: is.time(),
+      workers: WORKERS,
       ...LIMITS,
       ...HOOKS,
     },

@@ -3,13 +3,13 @@ import type http from 'node:http'
 import { isDeepStrictEqual } from 'node:util'
 import type { AdminOptions } from '../admin/index.ts'
 import type { Config } from '../config/index.ts'
-import { type Change, listenAt, urlOf } from './listeners.ts'
+import { type Change, listenAt, portOf, urlOf } from './listeners.ts'
 
 type Settings = NonNullable<Config['admin']>
 
 const NO_CHANGE: Change = { commit: () => undefined, abort: () => undefined }
 
-/** The admin page of a service, where there is one. It follows the config, and ends last. */
+/** The admin page of a service or of several, where there is one. It follows the config, and ends last. */
 export class AdminPage {
   readonly #options: Omit<AdminOptions, 'token' | 'allowedHosts'>
   /** For as long as the service lives: a reload leaves open pages their token. */
@@ -34,7 +34,7 @@ export class AdminPage {
     if (!settings) return { ...NO_CHANGE, commit: () => this.close() }
     const server = await this.#create(settings)
     const isSamePlace = isDeepStrictEqual(settings.listen, this.#settings?.listen)
-    if (!isSamePlace) await listenAt(server, settings.listen, this.#server ? [this.#server] : [])
+    if (!isSamePlace) await listenAt(server, settings.listen, this.#server && [portOf(this.#server)])
     const commit = () => {
       this.#settings = settings
       // The address stays taken, and who is connected stays: only who answers is another.

@@ -1,2 +1,5 @@
-export { standardIo } from './output.ts'
-export { Service } from './service.ts'
+export { AdminPage } from './admin-page.ts'
+export { type Change, listenAt, portOf, urlOfAddress } from './listeners.ts'
+export { type Io, lineByLine, Output, standardIo } from './output.ts'
+export { type Company, Service } from './service.ts'
+export { makeTicketKeys } from './terminator.ts'

@@ -9,16 +9,26 @@ import { sparingly } from './output.ts'
 /** Bytes that a Unix socket's path has room for. Node cuts a longer one short without a word. */
 const MAX_PATH_BYTES = process.platform === 'linux' ? 107 : 103
 
+type Scheme = 'http' | 'https'
+
 /** Where a server listens, as a URL. A browser knows no 'any address': localhost is one of them. */
-export function urlOf(server: net.Server, scheme: 'http' | 'https'): string {
-  const address = server.address()
+export function urlOf(server: net.Server, scheme: Scheme): string {
+  return urlOfAddress(server.address(), scheme)
+}
+
+/** The same of what `server.address()` says. */
+export function urlOfAddress(address: ReturnType<net.Server['address']>, scheme: Scheme): string {
   if (address === null || typeof address === 'string') return `unix:${address ?? ''}`
   const isAny = address.address === '::' || address.address === '0.0.0.0'
   return `${scheme}://${hostPort(isAny ? 'localhost' : address.address, address.port)}/`
 }
 
-/** Has a server listen. `ours`: who of this process may be in its way. @throws {Error} of one line */
-export async function listenAt(server: net.Server, address: Address, ours: readonly net.Server[] = []): Promise<void> {
+/** Has a server listen. `ours`: the ports that we ourselves may be in its way at. @throws {Error} of one line */
+export async function listenAt(
+  server: net.Server,
+  address: Address,
+  ours: readonly (number | undefined)[] = [],
+): Promise<void> {
   const isLong = 'path' in address && Buffer.byteLength(address.path) > MAX_PATH_BYTES
   if (isLong)
     throw new Error(`cannot listen on ${addressText(address)}: takes a path of at most ${MAX_PATH_BYTES} bytes`)
@@ -55,15 +65,14 @@ async function removeStale(path: string, error: unknown): Promise<boolean> {
   }
 }
 
-function explain(address: Address, error: unknown, ours: readonly net.Server[]): Error {
+function explain(address: Address, error: unknown, ours: readonly (number | undefined)[]): Error {
   const reason = reasonOf(address, error as NodeJS.ErrnoException)
-  const isInWay = (other: net.Server) => 'port' in address && portOf(other) === address.port
-  const isOurs = codeOf(error) === 'EADDRINUSE' && ours.some(isInWay)
+  const isOurs = codeOf(error) === 'EADDRINUSE' && 'port' in address && ours.includes(address.port)
   const hint = isOurs ? ' by this very process, which opens what is new before it closes what is old' : ''
   return new Error(`cannot listen on ${addressText(address)}: ${reason}${hint}`, { cause: error })
 }
 
-function portOf(server: net.Server): number | undefined {
+export function portOf(server: net.Server): number | undefined {
   const address = server.address()
   return typeof address === 'object' ? address?.port : undefined
 }
@@ -111,13 +120,16 @@ export interface Change {
 /** The sockets that a service listens on. They outlive what becomes of the connections: a reload closes none that stays. */
 export class Listeners {
   readonly #acceptor: Acceptor
+  readonly #reusePort: boolean
   #open: { place: string; server: net.Server }[] = []
 
-  constructor(acceptor: Acceptor) {
+  /** `reusePort`: others listen on the same ports, each by itself. */
+  constructor(acceptor: Acceptor, reusePort = false) {
     this.#acceptor = acceptor
+    this.#reusePort = reusePort
   }
 
-  urls(scheme: 'http' | 'https'): string[] {
+  urls(scheme: Scheme): string[] {
     return this.#open.map(({ server }) => urlOf(server, scheme))
   }
 
@@ -137,11 +149,12 @@ export class Listeners {
         continue
       }
       const server = this.#create(place)
+      const options = this.#reusePort && 'port' in address ? { ...address, reusePort: true } : address
       try {
         await listenAt(
           server,
-          address,
-          this.#open.map((one) => one.server),
+          options,
+          this.#open.map((one) => portOf(one.server)),
         )
       } catch (error) {
         abort()

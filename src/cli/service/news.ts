@@ -1,14 +1,15 @@
 import type { Balancer } from '../../index.ts'
 import { messageOf } from '../../proxy/index.ts'
+import type { Io } from './output.ts'
 
 /** Tells people, in a line each, what becomes of the backends. */
-export function tellOf(balancer: Balancer, say: (line: string) => void): void {
-  balancer.on('up', ({ id }) => say(`backend ${id} is up`))
-  balancer.on('down', ({ id }, error) => say(`backend ${id} is down: ${messageOf(error)}`))
-  balancer.on('drain', ({ id }) => say(`backend ${id} drains: it takes no new clients`))
-  balancer.on('ready', ({ id }) => say(`backend ${id} takes new clients again`))
-  balancer.on('add', ({ id, draining }) => say(`backend ${id} has come${draining ? ', and drains' : ''}`))
-  balancer.on('remove', ({ id }) => say(`backend ${id} has gone`))
-  balancer.on('resolved', (name, count) => say(`${name} is ${count} ${count === 1 ? 'backend' : 'backends'}`))
-  balancer.on('unresolved', (name, error) => say(`${name} cannot be looked up: ${messageOf(error)}`))
+export function tellOf(balancer: Balancer, say: Io['say']): void {
+  balancer.on('up', ({ id }) => say(`backend ${id} is up`, `health of ${id}`))
+  balancer.on('down', ({ id }, error) => say(`backend ${id} is down: ${messageOf(error)}`, `health of ${id}`))
+  balancer.on('drain', ({ id }) => say(`backend ${id} drains: it takes no new clients`, `drain of ${id}`))
+  balancer.on('ready', ({ id }) => say(`backend ${id} takes new clients again`, `drain of ${id}`))
+  balancer.on('add', ({ id, draining }) => say(`backend ${id} has come${draining ? ', and drains' : ''}`, id))
+  balancer.on('remove', ({ id }) => say(`backend ${id} has gone`, id))
+  balancer.on('resolved', (name, count) => say(`${name} is ${count} ${count === 1 ? 'backend' : 'backends'}`, name))
+  balancer.on('unresolved', (name, error) => say(`${name} cannot be looked up: ${messageOf(error)}`, name))
 }

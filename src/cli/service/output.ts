@@ -1,4 +1,4 @@
-import type { Writable } from 'node:stream'
+import { Writable } from 'node:stream'
 import { escapeUnprintable } from '../escape.ts'
 
 /** Bytes that wait for whoever reads. A line past that is dropped. */
@@ -45,12 +45,25 @@ export class Output {
   }
 }
 
+/**
+ * Writes what waits line by line, and not at one go: of a pipe that several processes write to, a small write (PIPE_BUF,
+ * 4096 bytes on Linux) is left whole, however full the pipe is.
+ */
+export function lineByLine(stream: Writable): Writable {
+  const lines = new Writable({
+    // Its error is told by itself: here it would be the last of all writes.
+    write: (chunk, encoding, done) => void stream.write(chunk, encoding, () => done()),
+  })
+  stream.on('error', (error) => lines.emit('error', error))
+  return lines
+}
+
 /** Where a service writes to. */
 export interface Io {
   /** The access log. */
   log(line: string): void
-  /** What people are told. */
-  say(line: string): void
+  /** What people are told. `about` names what the line is the latest news of, where several tell of the same. */
+  say(line: string, about?: string): void
 }
 
 let standard: Io | undefined

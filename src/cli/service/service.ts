@@ -6,7 +6,7 @@ import { readVersion } from '../version.ts'
 import { AdminPage } from './admin-page.ts'
 import { type Certificates, CertificateWatch } from './certificates.ts'
 import { Generation } from './generation.ts'
-import { Listeners } from './listeners.ts'
+import { type Change, Listeners } from './listeners.ts'
 import { AccessLog } from './log.ts'
 import { tellOf } from './news.ts'
 import { type Io, standardIo } from './output.ts'
@@ -15,10 +15,20 @@ import { Terminator } from './terminator.ts'
 /** ms for handshakes under way when a drain begins: as a proxy gives those who have connected and said nothing. */
 const HANDSHAKE_MS = 1_000
 
+/** What a service has in common with others that serve the same clients beside it. */
+export interface Company {
+  readonly ticketKeys: Buffer
+  /** Each listens by itself, on the same ports. Without, on what a cluster's workers share. */
+  readonly reusePort: boolean
+  /** Ids of the backends that drain when it starts. */
+  readonly drained: readonly string[]
+}
+
 /** What `badass` runs: listeners, a balancer and a proxy of one config after the other, an admin page, a log. */
 export class Service {
   readonly balancer: Balancer
   readonly #io: Io
+  readonly #company: Company | undefined
   readonly #listeners: Listeners
   readonly #terminator: Terminator
   readonly #admin: AdminPage
@@ -35,8 +45,9 @@ export class Service {
   #isStopped = false
 
   /** @throws {TypeError} on what the config has wrong */
-  private constructor(config: Config, io: Io) {
+  private constructor(config: Config, io: Io, company: Company | undefined) {
     this.#io = io
+    this.#company = company
     this.balancer = createBalancer(this.#balancerOptions(config))
     try {
       this.#current = this.#generation(config)
@@ -45,8 +56,8 @@ export class Service {
       throw error
     }
     tellOf(this.balancer, io.say)
-    this.#terminator = new Terminator((socket) => this.#current.serve(socket))
-    this.#listeners = new Listeners({ accept: (socket) => this.#accept(socket), say: io.say })
+    this.#terminator = new Terminator((socket) => this.#current.serve(socket), company?.ticketKeys)
+    this.#listeners = new Listeners({ accept: (socket) => this.#accept(socket), say: io.say }, company?.reusePort)
     this.#admin = new AdminPage({
       balancer: this.balancer,
       counters: () => this.counters,
@@ -59,10 +70,10 @@ export class Service {
    * Resolves when it listens, and each name of the DNS has been looked up once.
    * @throws {Error} of one line where it cannot: a TypeError or a ConfigError where it is the config's fault
    */
-  static async start(config: Config, io: Io = standardIo()): Promise<Service> {
-    const service = new Service(config, io)
+  static async start(config: Config, io: Io = standardIo(), company?: Company): Promise<Service> {
+    const service = new Service(config, io, company)
     try {
-      const commit = await service.#prepare(service.#current)
+      const { commit } = await service.#prepare(service.#current)
       commit()
       return service
     } catch (error) {
@@ -100,11 +111,20 @@ export class Service {
    * @throws {Error} of one line; then the config before stays in force, whole
    */
   async reload(config: Config): Promise<void> {
-    const reloaded = this.#reloads.then(() => this.#reload(config))
+    const reloaded = this.#reloads.then(() => this.prepare(config)).then(({ commit }) => commit())
     this.#reloads = reloaded.catch(() => undefined)
     await reloaded
     // A name that takes long to be looked up does not hold up the next reload, which may be without it.
     await this.balancer.resolved()
+  }
+
+  /**
+   * Does all of a reload that may fail, and changes nothing yet. One after the other.
+   * @throws {Error} of one line
+   */
+  async prepare(config: Config): Promise<Change> {
+    this.#checkRunning()
+    return this.#prepare(this.#generation(config))
   }
 
   /** Takes nobody new, and resets what has not ended after so many ms (default: the config's grace). Then all is over. */
@@ -130,17 +150,13 @@ export class Service {
     return new Set([...this.#former, this.#current])
   }
 
-  async #reload(config: Config): Promise<void> {
-    this.#checkRunning()
-    const generation = this.#generation(config)
-    const commit = await this.#prepare(generation)
-    commit()
-  }
-
-  /** Does all of a start or a reload that may fail; what is returned does the rest. */
-  async #prepare(next: Generation): Promise<() => void> {
+  /** Does all of a start or a reload that may fail; what is returned does the rest, or undoes it. */
+  async #prepare(next: Generation): Promise<Change> {
     const { config } = next
     const undo: (() => void)[] = []
+    const abort = () => {
+      for (const one of undo) one()
+    }
     try {
       const tls = config.tls.length > 0 ? await this.#loadCertificates(config) : undefined
       const admin = await this.#admin.change(config.admin)
@@ -149,13 +165,19 @@ export class Service {
         // The page is there first: it can be seen what it waits for.
         admin.commit()
         await this.balancer.resolved()
+        this.#drainAsOthers()
       }
       const listeners = await this.#listeners.change(config.listen)
       undo.push(listeners.abort)
-      this.#checkRunning()
-      // Last, as it cannot be undone, and changes nothing where it fails.
-      if (next !== this.#current) this.balancer.update(this.#balancerOptions(config))
-      return () => {
+      const commit = () => {
+        try {
+          this.#checkRunning()
+          // First, as it changes nothing where it fails.
+          if (next !== this.#current) this.balancer.update(this.#balancerOptions(config))
+        } catch (error) {
+          abort()
+          throw error
+        }
         if (next !== this.#current) admin.commit()
         listeners.commit()
         this.#watch?.stop()
@@ -164,10 +186,16 @@ export class Service {
         tls?.watch.start()
         this.#succeed(next)
       }
+      return { commit, abort }
     } catch (error) {
-      for (const one of undo) one()
+      abort()
       throw error
     }
+  }
+
+  #drainAsOthers(): void {
+    const known = new Set(this.balancer.backends.map(({ id }) => id))
+    for (const id of this.#company?.drained ?? []) if (known.has(id)) this.balancer.drain(id)
   }
 
   /** From now on, who comes is served by this one. */

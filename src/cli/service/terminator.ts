@@ -3,19 +3,25 @@ import type net from 'node:net'
 import tls from 'node:tls'
 import type { Certificates } from './certificates.ts'
 
+/** What the sessions that clients keep are sealed with: who has the same can resume them. */
+export function makeTicketKeys(): Buffer {
+  return randomBytes(48)
+}
+
 /** Ends the TLS of accepted sockets, and gives on those whose handshake was done. */
 export class Terminator {
   readonly #accept: (socket: tls.TLSSocket) => void
   /** The same for all servers, so that a client's session outlives a change of certificates. */
-  readonly #ticketKeys = randomBytes(48)
+  readonly #ticketKeys: Buffer
   #server: tls.Server | undefined
   /** Sockets under TLS; those of `#secure` too. */
   readonly #sockets = new Set<net.Socket>()
   readonly #secure = new Set<tls.TLSSocket>()
   readonly #whenSettled = new Set<() => void>()
 
-  constructor(accept: (socket: tls.TLSSocket) => void) {
+  constructor(accept: (socket: tls.TLSSocket) => void, ticketKeys = makeTicketKeys()) {
     this.#accept = accept
+    this.#ticketKeys = ticketKeys
   }
 
   /** Handshakes that come later get these certificates; `timeout` in ms, 0: Node's own, two minutes. None: no TLS. */

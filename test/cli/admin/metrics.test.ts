@@ -78,6 +78,8 @@ test('the metrics say what the state says', async () => {
   const metrics = await scrape(await startAdmin({}, BACKENDS))
   const totals = {
     badass_draining: 0,
+    badass_workers: 1,
+    badass_worker_restarts_total: 0,
     badass_connections_open: COUNTERS.open,
     badass_connections_accepted_total: COUNTERS.accepted,
     badass_connections_connected_total: COUNTERS.connected,

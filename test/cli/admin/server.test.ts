@@ -79,6 +79,8 @@ test('the state tells all, and as of now', async () => {
   expect(first).toEqual({
     version: '1.2.3',
     draining: false,
+    workers: 1,
+    restarts: 0,
     uptime: expect.any(Number),
     time: expect.any(Number),
     counters: COUNTERS,
@@ -103,6 +105,23 @@ test('a probe is told to go on, and to send nobody once it drains', async () => 
   draining = true
   const not = await ask({ path: '/healthz' })
   expect([not.status, not.body.toString()]).toEqual([503, 'draining\n'])
+})
+
+test('a probe is told where no worker serves', async () => {
+  let count = 1
+  const workers = {
+    get count() {
+      return count
+    },
+    restarts: 0,
+    refresh: async () => undefined,
+    metrics: async () => '',
+  }
+  const { ask } = await startAdmin({ workers })
+  expect((await ask({ path: '/healthz' })).status).toBe(200)
+  count = 0
+  const not = await ask({ path: '/healthz' })
+  expect([not.status, not.body.toString()]).toEqual([503, 'no worker serves\n'])
 })
 
 test.each(['1.0\r\n', '1.0\r\nHost: badass.prod.svc:9000\r\n', '1.1\r\nHost: badass.prod.svc:9000\r\n'])(

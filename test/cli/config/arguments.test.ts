@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { createCommand, readArguments } from '../../../src/cli/config/arguments.ts'
@@ -99,6 +100,10 @@ const MISTAKES: [line: string, message: string][] = [
   ['--admin 70000 3001', "--admin: port: got '70000'; takes an integer from 0 to 65535"],
   ['--log xml 3001', "--log: got 'xml'; takes none, text or json"],
   ['--grace 1y 3001', "--grace: got '1y'; takes an integer from 0 to 2147483647 (ms) or a time such as 30s"],
+  ['--workers 0 3001', "--workers: got '0'; takes auto or an integer from 1 to 256"],
+  ['--workers 257 3001', "--workers: got '257'; takes auto or an integer from 1 to 256"],
+  ['--workers many 3001', "--workers: got 'many'; takes auto or an integer from 1 to 256"],
+  ['--workers', '--workers: got no value; takes N'],
   ['--head-timeout 25d 3001', `--head-timeout: got '25d'; takes ${TIME}`],
   ['--idle-timeout -5 3001', `--idle-timeout: got '-5'; takes ${TIME}`],
   ['--max-head-bytes 16k 3001', "--max-head-bytes: got '16k'; takes an integer from 1 to 1073741824 (bytes)"],
@@ -138,6 +143,7 @@ test('what would end the line, or move the cursor, is escaped in it', async () =
 
 const DEFAULTS: Config = {
   listen: [{ port: 8080 }],
+  workers: 1,
   backends: [{ port: 3001 }],
   algorithm: 'round-robin',
   key: 'client',
@@ -198,6 +204,8 @@ const RIGHT: [line: string, changed: Partial<Config>][] = [
   ['--admin [::1]:9000 3001', { admin: { listen: { host: '::1', port: 9000 }, token: undefined } }],
   ['--log text --log json 3001', { log: 'json' }],
   ['--grace 0 3001', { grace: 0 }],
+  ['--workers 3 3001', { workers: 3 }],
+  ['--workers auto 3001', { workers: Math.min(availableParallelism(), 256) }],
   [
     '--head-timeout 1s --connect-timeout 2s --response-head-timeout 3s --idle-timeout 4m --half-close-timeout 5 3001',
     {

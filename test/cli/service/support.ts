@@ -11,6 +11,7 @@ const LOOPBACK = { port: 0, host: '127.0.0.1' }
 export function configOf(given: Partial<Config>): Config {
   return {
     listen: [LOOPBACK],
+    workers: 1,
     backends: [],
     algorithm: 'round-robin',
     key: 'client',
