@@ -1,3 +1,4 @@
+import { captionOf, nodesOf } from '../report/rows.ts'
 import { type Bar, drawBars, GREY } from '../report/svg.ts'
 import type { Results } from './results.ts'
 
@@ -10,8 +11,9 @@ const PANELS = [
 ] as const
 
 /** The time of a head, a panel for each kind of head and each Node, the fastest first. */
-export function drawParsers({ results, machine, date, commit }: Results): string {
-  const nodes = [...new Set(results.map(({ node }) => node))]
+export function drawParsers(all: Results): string {
+  const { results } = all
+  const nodes = nodesOf(all)
   const panels = nodes.flatMap((node) =>
     PANELS.map(([input, cut]) => {
       const some = results.filter((r) => r.node === node && r.input === input && r.cut === cut)
@@ -27,8 +29,5 @@ export function drawParsers({ results, machine, date, commit }: Results): string
       return { title: `${input} (${some[0]?.bytes} bytes), ${cut}, Node ${node}: ns`, bars }
     }),
   )
-  const subtitle = [`${machine.cpu}, ${machine.cores} cores`, date.slice(0, 10), `commit ${commit.slice(0, 10)}`].join(
-    '; ',
-  )
-  return drawBars({ title: 'What a head takes to parse (less is better)', subtitle }, panels)
+  return drawBars({ title: 'What a head takes to parse (less is better)', subtitle: captionOf(all) }, panels)
 }

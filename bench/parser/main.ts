@@ -1,9 +1,11 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { describeCommit, describeMachine, nodeVersion } from '../proxy/machine.ts'
-import { progress } from '../proxy/progress.ts'
+import { describeCommit, describeMachine, nodeVersion } from '../common/machine.ts'
+import { progress } from '../common/progress.ts'
+import { writeResults } from '../report/save.ts'
 import { drawParsers } from './chart.ts'
 import { cellsOf } from './inputs.ts'
 import type { Result, Results } from './results.ts'
@@ -14,7 +16,7 @@ const { values } = parseArgs({
   options: {
     short: { type: 'boolean', default: false },
     node: { type: 'string', multiple: true, default: [process.execPath] },
-    out: { type: 'string', default: fileURLToPath(new URL('../../results', import.meta.url)) },
+    out: { type: 'string' },
   },
 })
 
@@ -22,6 +24,8 @@ const require = createRequire(import.meta.url)
 const versionOf = (name: string) => (require(`${name}/package.json`) as { version: string }).version
 
 const isShort = values.short
+// The short form is a glance: it goes nowhere unless it is told to.
+const out = values.out ?? (isShort ? undefined : fileURLToPath(new URL('../../results', import.meta.url)))
 const [rounds, time] = isShort ? [3, 20] : [15, 100]
 const nodes = await Promise.all(values.node.map(async (path) => ({ path, version: await nodeVersion(path) })))
 const cells = cellsOf(isShort)
@@ -46,7 +50,7 @@ const all: Results = {
   results,
 }
 console.log(formatNotes(all))
-mkdirSync(values.out, { recursive: true })
-const round = (_: string, value: unknown) => (typeof value === 'number' ? Number(value.toPrecision(5)) : value)
-writeFileSync(`${values.out}/parser.json`, `${JSON.stringify(all, round, 2)}\n`)
-writeFileSync(`${values.out}/parser.svg`, drawParsers(all))
+if (out !== undefined) {
+  console.log(writeResults(all, out, 'parser'))
+  writeFileSync(join(out, 'parser.svg'), drawParsers(all))
+}

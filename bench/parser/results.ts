@@ -1,4 +1,4 @@
-import type { Figure } from '../report/results.ts'
+import type { Results as AllResults, Figure } from '../report/results.ts'
 
 /** What a peer did with an input. */
 export interface Result {
@@ -21,16 +21,7 @@ export interface Result {
 }
 
 /** All that a run came to. */
-export interface Results {
-  date: string
-  commit: string
-  isDirty: boolean
-  /** `memory` in bytes. */
-  machine: { cpu: string; cores: number; memory: number; kernel: string }
-  versions: Record<string, string>
-  isShort: boolean
-  results: Result[]
-}
+export type Results = AllResults<Result>
 
 /** What `HeadScanner` is to come to, as ratios in one run. */
 export interface Goals {
@@ -39,6 +30,9 @@ export interface Goals {
   /** How many times as long as in one piece the browser's head takes byte by byte. */
   timesWhole: number
 }
+
+/** At least, and at most. */
+export const GOALS: Goals = { timesNode: 1.5, timesWhole: 10 }
 
 /** @throws {RangeError} on results that do not have it all */
 export function goalsOf(results: readonly Result[], node: string): Goals {

@@ -1,5 +1,5 @@
 import { format, formatSpread } from '../report/rows.ts'
-import { goalsOf, type Result, type Results } from './results.ts'
+import { GOALS, goalsOf, type Result, type Results } from './results.ts'
 
 const TITLES = ['ns/head', 'from - to', 'x HeadScanner', 'heads/s', 'MB/s', 'heap B/head', 'external B/head']
 
@@ -37,8 +37,8 @@ export function formatNotes({ results }: Results): string {
   const goals = nodes.map((node) => {
     const { timesNode, timesWhole } = goalsOf(results, node)
     return (
-      `Node ${node}, the browser's head: HeadScanner is ${timesNode.toFixed(2)} x as fast as Node's llhttp (goal: 1.5), ` +
-      `and byte by byte takes ${timesWhole.toFixed(1)} x its time (goal: at most 10)`
+      `Node ${node}, the browser's head: HeadScanner is ${timesNode.toFixed(2)} x as fast as Node's llhttp (goal: ${GOALS.timesNode}), ` +
+      `and byte by byte takes ${timesWhole.toFixed(1)} x its time (goal: at most ${GOALS.timesWhole})`
     )
   })
   return [...[...notes].map(([peer, note]) => `${peer}: ${note}`), '', ...goals].join('\n')

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { Complaint } from './complaint.ts'
+import { Complaint } from '../common/complaint.ts'
 import { shortWorkloads, workloads } from './loads/index.ts'
 import { peers } from './peers/index.ts'
 import type { Peer, Workload } from './types.ts'
@@ -75,8 +75,8 @@ function pick<T extends { name: string; group?: string }>(
   return all.filter(({ name, group = name }) => wanted.includes(name) || wanted.includes(group))
 }
 
-/** One of each kind: what badass does with more hooks is for the long form. */
+/** One of each kind: what badass does with more hooks, and haproxy with another option, is for the long form. */
 function shortPeers(): string[] {
-  const without = ['badass modify', 'badass sticky', 'badass cli']
+  const without = ['badass modify', 'badass sticky', 'badass cli', 'haproxy http pooled']
   return peers.map(({ name }) => name).filter((name) => !without.includes(name))
 }

@@ -1,17 +1,19 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import os from 'node:os'
-import { join } from 'node:path'
+import { Complaint } from '../common/complaint.ts'
+import { checkPrograms, describeCommit, describeMachine, nodeVersion } from '../common/machine.ts'
+import { allowedCpus } from '../common/proc.ts'
+import { output } from '../common/processes.ts'
+import { progress } from '../common/progress.ts'
 import { drawCharts, printTable, saveResults } from '../report/index.ts'
 import type { Result, Results } from '../report/results.ts'
 import { type Arguments, readArguments } from './arguments.ts'
-import { Complaint } from './complaint.ts'
 import { judge } from './gate.ts'
-import { checkPrograms, describeCommit, describeMachine, nodeVersion } from './machine.ts'
-import { allowedCpus, killAll, output, stopAll } from './processes.ts'
-import { progress } from './progress.ts'
 import { Runner } from './runner.ts'
+import { openWorkplace } from './workplace.ts'
 
-/** Whole-proxy runs, side by side. Exits with 1 where the gate is not met or nothing could be run, with 2 on a wrong argument. */
+/**
+ * Whole-proxy runs, side by side. Exits with 1 where the gate is not met or no peer had a figure, with 2 on a wrong
+ * argument. Without the gate, a peer that failed is a line in the table, and no more.
+ */
 async function main(): Promise<number> {
   const args = readArguments(process.argv.slice(2))
   const programs = new Set(args.peers.flatMap(({ name }) => (name.startsWith('haproxy') ? ['haproxy'] : [])))
@@ -19,15 +21,14 @@ async function main(): Promise<number> {
   const nodes: { path: string; version: string }[] = []
   for (const path of args.nodes) nodes.push({ path, version: await nodeVersion(path) })
   const cpus = await takeCpus()
-  const directory = mkdtempSync(join(os.tmpdir(), 'badass-bench-'))
-  cleanUpAtExit(directory)
-  const runner = new Runner({ ...args, nodes, cpus, directory, progress })
+  const runner = new Runner({ ...args, nodes, cpus, directory: openWorkplace(), progress })
   const results = await describe(args, await runner.run())
   progress.end()
   printTable(results)
   if (args.out !== undefined) {
     for (const file of [saveResults(results, args.out), ...drawCharts(results, args.out)]) console.log(file)
   }
+  if (results.results.every(({ failed }) => failed)) throw new Complaint('nothing could be run', 1)
   if (!args.isGate) return 0
   const { isMet, text } = judge(results.results)
   console.log(text)
@@ -41,23 +42,6 @@ async function takeCpus(): Promise<{ peer: number; load: number }> {
   if (load === peer) progress.done('one core only: load, backend and proxy share it')
   await output(['taskset', '-a', '-c', '-p', String(load), String(process.pid)])
   return { peer, load }
-}
-
-function cleanUpAtExit(directory: string): void {
-  process.on('exit', () => {
-    killAll()
-    rmSync(directory, { recursive: true, force: true, maxRetries: 3 })
-  })
-  for (const [signal, number] of [
-    ['SIGINT', 2],
-    ['SIGTERM', 15],
-    ['SIGHUP', 1],
-  ] as const) {
-    process.once(signal, () => {
-      progress.silence()
-      void stopAll().finally(() => process.exit(128 + number))
-    })
-  }
 }
 
 async function describe({ isShort }: Arguments, results: Result[]): Promise<Results> {

@@ -1,7 +1,9 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Progress } from '../common/progress.ts'
 import { figureOf, type Result } from '../report/results.ts'
 import { type Backend, startBackend } from './backends/index.ts'
+import { checkField } from './loads/ask.ts'
 import type { Peer, Running, Sample, Workload } from './types.ts'
 import { usageOf } from './usage.ts'
 
@@ -17,13 +19,6 @@ export interface Plan {
   /** A folder for all that runs. */
   directory: string
   progress: Progress
-}
-
-export interface Progress {
-  /** What goes on now. */
-  now(text: string): void
-  /** What came of a part of the work. */
-  done(text: string): void
 }
 
 /** A peer, as one Node runs it. */
@@ -99,10 +94,11 @@ export class Runner {
     await this.#attempt(score, async () => {
       const running = await this.#start(contender)
       score.version = running.version
-      await workload.check(running.port)
+      await workload.check(running.port, contender.peer)
+      await checkField(running.port, contender.peer)
       // What is native compiles nothing as it runs.
       if (workload.wantsWarmUp && contender.peer.kind !== 'native')
-        await this.#measure(workload, running, this.#plan.isShort ? 1 : 3)
+        await this.#measure(workload, contender, this.#plan.isShort ? 1 : 3)
     })
   }
 
@@ -116,9 +112,9 @@ export class Runner {
       progress.now(`${title}: ${contender.name}`)
       await this.#attempt(score, async () => {
         if (workload.isFresh) await stop(contender)
-        const sample = await this.#measure(workload, await this.#start(contender), seconds)
+        const sample = await this.#measure(workload, contender, seconds)
         score.samples.push(sample)
-        costs.push(`${contender.name} ${figureIn(workload, sample).toPrecision(3)}`)
+        if (!contender.peer.isBaseline) costs.push(`${contender.name} ${figureIn(workload, sample).toPrecision(3)}`)
       })
     }
     progress.done(`${title} (${workload.unit}): ${costs.join(', ')}`)
@@ -155,11 +151,11 @@ export class Runner {
     return contender.running
   }
 
-  async #measure(workload: Workload, running: Running, seconds: number): Promise<Sample & { cpu: number }> {
+  async #measure(workload: Workload, contender: Contender, seconds: number): Promise<Sample & { cpu: number }> {
     const { isShort, cpus } = this.#plan
-    const usage = () => usageOf(running.pids())
+    const { port, pids } = await this.#start(contender)
+    const usage = () => (contender.peer.isBaseline ? { cpu: 0, memory: 0 } : usageOf(pids()))
     const before = usage().cpu
-    const { port } = running
     const sample = await workload.run({ port, backend: this.#backend!.port, seconds, isShort, cpu: cpus.load, usage })
     return { cpu: usage().cpu - before, ...sample }
   }
@@ -183,11 +179,13 @@ function resultOf(workload: Workload, { contender, samples, version, failed }: S
   const { peer, node } = contender
   const result: Result = {
     workload: workload.name,
+    title: workload.title,
     unit: workload.unit,
     peer: peer.name,
     kind: peer.kind,
     reads: peer.reads,
     note: peer.note,
+    ...(peer.isBaseline && { isBaseline: true }),
     version,
     ...(peer.kind !== 'native' && { node: node.version }),
     rounds: samples.length,
@@ -197,7 +195,8 @@ function resultOf(workload: Workload, { contender, samples, version, failed }: S
   const figure = figureOf(samples.map((sample) => figureIn(workload, sample)))
   return {
     ...result,
-    ...(samples.every(({ memory }) => memory !== undefined) ? { memory: figure } : { cost: figure }),
+    ...(!peer.isBaseline &&
+      (samples.every(({ memory }) => memory !== undefined) ? { memory: figure } : { cost: figure })),
     rate: figureOf(samples.map(({ units, seconds }) => units / seconds)),
     ...(latencies.length > 0 && {
       latency: {

@@ -32,6 +32,12 @@ export interface Peer {
   note: string
   /** The workloads that it is for, by name or group; all of them where not said. */
   only?: readonly string[]
+  /** A field that the first response of a connection has of it. */
+  sets?: readonly [name: string, value: string]
+  /** Whether it sets a cookie of its own, and goes by it. */
+  isSticky?: boolean
+  /** Whether there is no proxy: its latency is what others are held against, and it has no cost. */
+  isBaseline?: boolean
   start(place: Place): Promise<Running>
 }
 
@@ -83,6 +89,6 @@ export interface Workload {
   /** Whether it is work that this peer can do. */
   suits(peer: Peer): boolean
   /** Throws where the peer does not answer right. Goes before anything is timed. */
-  check(port: number): Promise<void>
+  check(port: number, peer: Peer): Promise<void>
   run(round: Round): Promise<Sample>
 }

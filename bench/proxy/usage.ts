@@ -1,19 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs'
-
-/** Linux tells user space in hundredths of a second, whatever the kernel counts by. */
-const TICKS_PER_SECOND = 100
-
-/** The fields of /proc/PID/stat from the third on (proc(5)): the second, the name, may have blanks and brackets. */
-function stat(pid: number | string): string[] {
-  const line = readFileSync(`/proc/${pid}/stat`, 'latin1')
-  return line.slice(line.lastIndexOf(')') + 2).split(' ')
-}
-
-/** The processes of a process group. */
-export function groupOf(leader: number): number[] {
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
-  return pids.filter((pid) => Number(ifThere(() => stat(pid)[2])) === leader).map(Number)
-}
+import { readFileSync } from 'node:fs'
+import { cpuOf, ifThere } from '../common/proc.ts'
 
 /**
  * The CPU time of processes (user and system, in seconds) and their resident memory (bytes).
@@ -24,8 +10,7 @@ export function usageOf(pids: readonly number[]): { cpu: number; memory: number 
   let cpu = 0
   let memory = 0
   for (const pid of pids) {
-    const fields = stat(pid)
-    cpu += (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
+    cpu += cpuOf(pid)
     memory += memoryOf(pid)
   }
   return { cpu, memory }
@@ -37,13 +22,4 @@ function memoryOf(pid: number): number {
     ? /^Pss:\s+(\d+)/m.exec(rollup)
     : /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))
   return Number(kilobytes?.[1] ?? 0) * 1024
-}
-
-/** Undefined where the process has ended, or is not ours to look at. */
-function ifThere<T>(read: () => T): T | undefined {
-  try {
-    return read()
-  } catch {
-    return undefined
-  }
 }

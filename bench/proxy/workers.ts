@@ -1,16 +1,15 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import os from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { checkPrograms, describeCommit, describeMachine, nodeVersion } from '../common/machine.ts'
+import { endedCpu } from '../common/proc.ts'
+import { freePort, type Program, start } from '../common/processes.ts'
+import { progress } from '../common/progress.ts'
 import { printTable, saveResults } from '../report/index.ts'
 import { figureOf, type Result } from '../report/results.ts'
 import { wrk } from './loads/wrk.ts'
-import { checkPrograms, describeCommit, describeMachine, nodeVersion } from './machine.ts'
 import { nginxConf, startNginx } from './peers/nginx.ts'
-import { freePort, killAll, type Program, start } from './processes.ts'
-import { progress } from './progress.ts'
 import { usageOf } from './usage.ts'
+import { openWorkplace } from './workplace.ts'
 
 // What a second worker of the command gives. Nothing is pinned: proxy, load and backend share the cores, so their shares
 // are said beside the requests.
@@ -23,13 +22,6 @@ interface Contender {
   workers: number
   samples: { units: number; seconds: number; proxy: number; load: number; backend: number }[]
   failed?: string
-}
-
-/** CPU seconds of the processes that this one started and that have ended (proc(5): cutime and cstime). */
-function endedUsage(): number {
-  const line = readFileSync('/proc/self/stat', 'latin1')
-  const fields = line.slice(line.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[13]) + Number(fields[14])) / 100
 }
 
 async function startProxy({ node, workers }: Contender, port: number, backend: number): Promise<Program> {
@@ -48,7 +40,7 @@ async function play(contender: Contender, backend: Program & { port: number }, s
     const look = () => ({
       proxy: usageOf(proxy.pids()).cpu,
       backend: usageOf(backend.pids()).cpu,
-      load: endedUsage(),
+      load: endedCpu(),
     })
     const before = look()
     const done = await wrk({ ...load, seconds })
@@ -69,6 +61,7 @@ function resultOf({ node, workers, samples, failed }: Contender): Result {
     figureOf(samples.map((sample) => sample[of] / sample.seconds)).median.toFixed(2)
   const result: Result = {
     workload: 'workers',
+    title: `small requests on ${CONNECTIONS} connections that stay open (wrk); nothing is pinned`,
     unit: 'µs of CPU a request',
     peer: `badass, workers: ${workers}`,
     kind: 'badass',
@@ -96,12 +89,7 @@ async function main(): Promise<number> {
     },
   })
   await checkPrograms(['nginx', 'wrk'])
-  const directory = mkdtempSync(join(os.tmpdir(), 'badass-bench-'))
-  process.on('exit', () => {
-    killAll()
-    rmSync(directory, { recursive: true, force: true, maxRetries: 3 })
-  })
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1))
+  const directory = openWorkplace()
   const port = await freePort()
   const server = `server { listen 127.0.0.1:${port} backlog=4096; keepalive_requests 1000000000; return 200 'ok'; }`
   const backend = await startNginx(directory, nginxConf(directory, { http: server }), port)

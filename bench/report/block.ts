@@ -2,7 +2,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parserTable } from '../parser/markdown.ts'
 import type { Results as ParserResults } from '../parser/results.ts'
-import { detailTables, readmeTable } from './markdown.ts'
+import { goalsTable } from './goals.ts'
+import { detailTables, readmeTable, tableOf } from './markdown.ts'
 import type { Results } from './results.ts'
 
 const START = '<!-- bench -->'
@@ -32,7 +33,7 @@ export function blockOf(folder: string, path: string, isLong: boolean): string {
   const parts = read(folder).flatMap(({ name, results, charts }) => [
     readmeTable(results),
     ...charts.map((chart) => `![${chart.replace('.svg', '').replaceAll('-', ' ')}](${path}/${chart})`),
-    ...(isLong && name.startsWith('proxy') ? [detailTables(results)] : []),
+    ...(name.startsWith('proxy') ? [tableOf(goalsTable(results)), ...(isLong ? [detailTables(results)] : [])] : []),
   ])
   const parser = join(folder, 'parser.json')
   if (existsSync(parser)) {

@@ -8,10 +8,13 @@ const COLUMNS = [
   'net pipe',
   'haproxy http',
   'haproxy http splicing',
+  'haproxy http pooled',
   'haproxy tcp',
   'nginx http',
   'nginx stream',
+  'direct',
 ]
+const PERCENTILES = { p50: 'p50', p99: 'p99', p999: 'p99.9' }
 const NPM = 'cheapest npm proxy'
 
 interface Column {
@@ -60,9 +63,9 @@ function cheapest(measured: readonly Measured[]): Measured | undefined {
 /** What a section says: its cost, and its latencies where it has them. */
 function linesOf({ workload, unit, rows }: Section): Line[] {
   const lines = [{ title: `${workload}, ${unit}`, results: rows.flatMap((row) => measured(row.result, row.figure)) }]
-  for (const key of ['p50', 'p99'] as const) {
+  for (const key of Object.keys(PERCENTILES) as (keyof typeof PERCENTILES)[]) {
     const results = rows.flatMap(({ result }) => measured(result, result.latency?.[key]))
-    if (results.length > 0) lines.push({ title: `${workload}, ${key} in ms`, results })
+    if (results.length > 0) lines.push({ title: `${workload}, ${PERCENTILES[key]} in ms`, results })
   }
   return lines
 }
@@ -80,7 +83,7 @@ export function readmeTable(results: Results): string {
   const columns = columnsOf(results).filter(({ pick }) => lines.some((line) => pick(line.results)))
   const body = lines.map(({ title, results }) => {
     const picked = columns.map(({ pick }) => pick(results))
-    const least = cheapest(picked.flatMap((one) => one ?? []))
+    const least = cheapest(picked.flatMap((one) => (one && !one.result.isBaseline ? [one] : [])))
     return [title, ...picked.map((one, i) => cellOf(one, columns[i]!, one === least))]
   })
   return `${tableOf([['', ...columns.map(({ title }) => title)], ...body])}\n\n${captionOf(results)}.`
@@ -101,13 +104,14 @@ function workersTable(results: Results): string {
     note,
   ])
   const head = ['', 'requests a second', 'from - to', 'µs of CPU a request', 'where the cores went']
-  return `${tableOf([head, ...body])}\n\n${captionOf(results)}. Nothing is pinned.`
+  const what = 'Workers of the command: requests a second; more is better.'
+  return `${what}\n\n${tableOf([head, ...body])}\n\n${captionOf(results)}. Nothing is pinned.`
 }
 
 /** The long tables: each workload with all of its peers and how far the rounds were apart. */
 export function detailTables(results: Results): string {
   return sectionsOf(results)
-    .map(({ workload, unit, rows }) => {
+    .map(({ workload, title, unit, rows }) => {
       const hasLatency = rows.some(({ result }) => result.latency)
       const body = rows.map(({ name, figure, ratio, result: { rate, latency, failed } }) => [
         failed ? `${name}: failed, ${failed.replaceAll('|', '/')}` : name,
@@ -125,7 +129,7 @@ export function detailTables(results: Results): string {
         'a second',
         ...(hasLatency ? ['p50 / p99 / p99.9, ms'] : []),
       ]
-      return tableOf([head, ...body])
+      return `${workload}: ${title}.\n\n${tableOf([head, ...body])}`
     })
     .join('\n\n')
 }

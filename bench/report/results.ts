@@ -10,12 +10,16 @@ export interface Figure {
 /** What a peer did of a workload. */
 export interface Result {
   workload: string
+  /** What it does, for people; one line. */
+  title: string
   /** Of the cost, or of the memory where that is what is asked. */
   unit: string
   peer: string
   kind: Peer['kind']
   reads: Peer['reads']
   note: string
+  /** Whether there was no proxy: it has no cost, and is in no contest. */
+  isBaseline?: true
   version: string
   /** The version of Node that ran it. */
   node?: string
@@ -31,7 +35,7 @@ export interface Result {
 }
 
 /** All that a run of the bench came to. */
-export interface Results {
+export interface Results<R = Result> {
   date: string
   commit: string
   /** Whether the tree had changes that are not in the commit. */
@@ -40,7 +44,7 @@ export interface Results {
   machine: { cpu: string; cores: number; memory: number; kernel: string }
   versions: Record<string, string>
   isShort: boolean
-  results: Result[]
+  results: R[]
 }
 
 /** The median, and how far it spreads. */

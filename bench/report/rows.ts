@@ -3,6 +3,8 @@ import type { Figure, Result, Results } from './results.ts'
 /** A workload, and what the peers did of it. */
 export interface Section {
   workload: string
+  /** What it does. */
+  title: string
   unit: string
   /** The cheapest first; at the end those that have no figure. */
   rows: Row[]
@@ -28,8 +30,11 @@ export function isOurs({ peer }: Result): boolean {
   return peer === 'badass'
 }
 
+/** What is said of a run, whatever its results are of. */
+type AnyResults = Results<{ node?: string; rounds: number }>
+
 /** The nodes that ran peers, in the order of the results. */
-export function nodesOf({ results }: Results): string[] {
+export function nodesOf({ results }: AnyResults): string[] {
   return [...new Set(results.flatMap(({ node }) => node ?? []))]
 }
 
@@ -43,7 +48,8 @@ export function sectionsOf(all: Results): Section[] {
       return { name, result, figure: figureIn(result), ratio: ratioTo(ours(results, result.node ?? nodes[0]), result) }
     })
     rows.sort((a, b) => (a.figure?.median ?? Infinity) - (b.figure?.median ?? Infinity))
-    return { workload, unit: results[0]!.unit, rows }
+    const { title, unit } = results[0]!
+    return { workload, title, unit, rows }
   })
 }
 
@@ -72,7 +78,7 @@ export function formatSpread({ min, max }: Figure): string {
 }
 
 /** What the figures were measured on and when, in a line. */
-export function captionOf(all: Results): string {
+export function captionOf(all: AnyResults): string {
   const { machine, commit, isDirty, date, isShort, results } = all
   const rounds = Math.max(0, ...results.map((result) => result.rounds))
   return [

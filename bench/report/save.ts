@@ -16,8 +16,12 @@ function round(_key: string, value: unknown): unknown {
 
 /** Writes the results into a folder, one file for each kind of run, and returns its path. */
 export function saveResults(results: Results, folder: string, kind = 'proxy'): string {
+  return writeResults(results, folder, nameOf(results, kind))
+}
+
+export function writeResults(results: object, folder: string, name: string): string {
   mkdirSync(folder, { recursive: true })
-  const file = join(folder, `${nameOf(results, kind)}.json`)
+  const file = join(folder, `${name}.json`)
   writeFileSync(file, `${JSON.stringify(results, round, 2)}\n`)
   return file
 }

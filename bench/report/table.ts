@@ -43,14 +43,14 @@ function formatSection(section: Section): string {
     return failed ? `${line}  failed: ${failed}` : line
   })
   const rule = widths.map((width) => '-'.repeat(width)).join('  ')
-  return [lines[0], rule, ...lines.slice(1)].join('\n')
+  return [section.title, lines[0], rule, ...lines.slice(1)].join('\n')
 }
 
 /** All of it as plain text, a table for each workload, the cheapest first. */
 export function formatTable(results: Results): string {
   const sections = sectionsOf(results)
   const notes = sections.flatMap(({ rows }) =>
-    rows.map(({ name, result }) => [name, [result.version, result.note].join(': ')] as const),
+    rows.map(({ name, result }) => [name, [result.version, result.note].filter(Boolean).join(': ')] as const),
   )
   return [
     captionOf(results),

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
+import { Complaint } from '../../bench/common/complaint.ts'
 import { readArguments } from '../../bench/proxy/arguments.ts'
-import { Complaint } from '../../bench/proxy/complaint.ts'
 
 const names = (list: readonly { name: string }[]) => list.map(({ name }) => name)
 

@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest'
-import { slopeOf } from '../../bench/proxy/loads/idle.ts'
+import { describe, expect, test } from 'vitest'
+import { growthOf } from '../../bench/proxy/loads/idle.ts'
 import { figureOf } from '../../bench/report/results.ts'
 
 test('a figure is the median of its rounds, and their ends, in whichever order they came', () => {
@@ -12,9 +12,18 @@ test('there is no figure of no rounds', () => {
   expect(() => figureOf([])).toThrow(RangeError)
 })
 
-test('the slope goes through 0, and leaps up and down cancel out', () => {
-  const line = [1, 2, 3].map((x) => [x, 5 * x] as const)
-  expect(slopeOf(line)).toBe(5)
-  const leap = ([x, y]: readonly [number, number], by: number) => [x, y + by] as const
-  expect(slopeOf([leap(line[0]!, 3), line[1]!, leap(line[2]!, -1)])).toBe(5)
+describe('what a tunnel takes', () => {
+  const steps = Array.from({ length: 15 }, (_, i) => (i + 1) * 200)
+
+  test('is not less for tunnels at first that fill what was there before', () => {
+    expect(growthOf(steps.map((x) => [x, Math.max(0, x - 1000) * 5]))).toBeCloseTo(5)
+  })
+
+  test('is not less for tunnels at last that fill what has just been freed', () => {
+    expect(growthOf(steps.map((x) => [x, Math.min(x, 1500) * 8]))).toBeCloseTo(4)
+  })
+
+  test('is not moved by leaps up and down', () => {
+    expect(growthOf(steps.map((x, i) => [x, x * 5 - (i % 2 === 0 ? 0 : 200)]))).toBeCloseTo(5, 1)
+  })
 })

@@ -45,10 +45,22 @@ test('each Node is judged by itself, and one that misses fails the whole', () =>
 })
 
 test('the gate is not met where there is nothing to compare', () => {
-  const { cost: _, ...failed } = result('keep-alive', 'http-proxy', [50], { failed: 'it ended' })
   expect(judge([])).toEqual({ isMet: false, text: "gate: badass has no figure of 'keep-alive'" })
-  expect(judge([result('keep-alive', 'badass', cheap), failed])).toEqual({
+  expect(judge([result('keep-alive', 'badass', cheap), native('keep-alive', 'nginx http', [50])])).toEqual({
     isMet: false,
-    text: "gate: no package that parses HTTP has a figure of 'keep-alive'",
+    text: "gate NOT MET on Node 20.19.5: no package that parses HTTP has a figure of 'keep-alive'",
   })
+})
+
+test('the gate is not met where badass or a package that parses HTTP has failed: it might have been the cheapest', () => {
+  const fail = (peer: string) => {
+    const { cost: _, ...failed } = result('keep-alive', peer, [1], { failed: 'it fell over' })
+    return failed
+  }
+  const text = (peer: string) => `gate NOT MET on Node 20.19.5: ${peer} failed: it fell over`
+  const rivals = [result('keep-alive', 'http-proxy', [50]), result('keep-alive', 'httpxy', [60])]
+  const ours = result('keep-alive', 'badass', cheap)
+  expect(judge([ours, ...rivals, fail('fast-proxy')])).toEqual({ isMet: false, text: text('fast-proxy') })
+  expect(judge([fail('badass'), ...rivals])).toEqual({ isMet: false, text: text('badass') })
+  expect(judge([ours, ...rivals, { ...fail('net pipe'), reads: 'nothing' }]).isMet).toBe(true)
 })

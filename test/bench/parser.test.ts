@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { drawParsers } from '../../bench/parser/chart.ts'
 import { CUTS, INPUTS } from '../../bench/parser/inputs.ts'
+import { parserTable } from '../../bench/parser/markdown.ts'
 import { check } from '../../bench/parser/measure.ts'
 import { PEERS } from '../../bench/parser/peers/index.ts'
 import { goalsOf, type Result, type Results } from '../../bench/parser/results.ts'
@@ -77,6 +78,15 @@ describe('the results', () => {
     expect(new Set(lines.map((line) => line.length)).size).toBe(1)
     expect(lines[0]).toContain('browser (700 B), whole, Node 20.1.2')
     expect(lines[2]).toMatch(/^Node llhttp +1,600 +1,599 - 1,601 +1\.60 +625,000 +438 +123 +0\.00$/)
+  })
+
+  test('make a table in which the least stands out, but not the floor, with what they were measured on and the goals', () => {
+    const all = { ...RESULTS, isDirty: true, results: [...RESULTS.results, result('Buffer.indexOf', 100)] }
+    const text = parserTable(all, false)
+    expect(text).toContain('| browser (700 B), whole; Node 20.1.2 | **1,000** | 1,600 | 100 |')
+    expect(text).toContain('3 rounds of the short form; 2026-01-02, commit 0123456789 with changes.')
+    expect(text).toContain("| the browser's head, whole | at least 1.5 × as fast as Node llhttp | 1.60 |")
+    expect(text).toContain('| the same, byte by byte | at most 10 × its time whole | 9.50 |')
   })
 
   test('make the same chart each time, the fastest first', () => {

@@ -31,12 +31,34 @@ test('the short table has badass, the cheapest npm proxy by name, and the native
 test('the long tables have every peer and workload', () => {
   const text = detailTables(some)
   expect(text).toContain('| http-proxy | 122 | 122 - 122 | 7.18 |')
-  expect(text).toContain('| scale 10 | µs of CPU a request |')
+  expect(text).toContain('scale 10: what scale 10 is.\n\n| scale 10 | µs of CPU a request |')
+})
+
+test('latency has a line for each percentile; what it is without a proxy stands beside, and is in no contest', () => {
+  const latency = (ms: number) => ({
+    latency: { p50: figureOf([ms]), p99: figureOf([2 * ms]), p999: figureOf([3 * ms]) },
+  })
+  const { cost: _, ...direct } = native('latency', 'direct', [1], { ...latency(1), isBaseline: true })
+  const results = run([
+    result('latency', 'badass', [10], latency(2)),
+    native('latency', 'nginx http', [9], latency(3)),
+    direct,
+  ])
+  expect(readmeTable(results).split('\n').slice(0, 6)).toEqual([
+    '|  | badass | nginx http | direct |',
+    '|---|---:|---:|---:|',
+    '| latency, µs of CPU a request | 10.0 | **9.00** |  |',
+    '| latency, p50 in ms | **2.00** | 3.00 | 1.00 |',
+    '| latency, p99 in ms | **4.00** | 6.00 | 2.00 |',
+    '| latency, p99.9 in ms | **6.00** | 9.00 | 3.00 |',
+  ])
+  expect(detailTables(results)).toContain('| direct |  |  |  |  | 1.00 / 2.00 / 3.00 |')
 })
 
 test('workers have a table of their own: requests a second, and whose the cores were', () => {
   const note = 'cores taken: proxy 1.00, wrk 0.40, nginx behind 0.30'
   const text = readmeTable(run([result('workers', 'badass, workers: 2', [20], { rate: figureOf([70_000]), note })]))
+  expect(text).toMatch(/^Workers of the command: requests a second; more is better\.\n/)
   expect(text).toContain(`| badass, workers: 2; Node 20.19.5 | 70,000 | 70,000 - 70,000 | 20.0 | ${note} |`)
 })
 
@@ -55,6 +77,7 @@ test('the block is made of the files of results, figures as they were saved', ()
   const block = blockOf(folder, 'results', false)
   expect(block).toContain(readmeTable(some))
   expect(block).toContain('badass, workers: 1')
+  expect(block).toContain('| keep-alive | at most 1.1 × nginx http | 1.13, **missed** |')
   expect(block).not.toContain(detailTables(some))
   expect(blockOf(folder, 'results', true)).toContain(detailTables(some))
 })

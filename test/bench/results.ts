@@ -5,6 +5,7 @@ export function result(workload: string, peer: string, costs: number[], more: Pa
   const isOurs = peer.startsWith('badass')
   return {
     workload,
+    title: `what ${workload} is`,
     unit: 'µs of CPU a request',
     peer,
     kind: isOurs ? 'badass' : 'npm',

@@ -5,9 +5,8 @@ import type { Duplex } from 'node:stream'
 import { Echo } from './frames.ts'
 
 // The backend of the tunnels, a process of its own: it says its port on stdout.
-//   /      answers 200 'ok'
-//   /hold  answers 101, or the head of an event stream where no upgrade is asked for, and is silent from then on
-//   else   is a WebSocket that sends back what it is sent
+//   /hold  is a tunnel that is silent
+//   else   is a WebSocket that sends back what it is sent, or, where no upgrade is asked for, a 200
 
 /** RFC 6455 1.3. */
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
@@ -25,7 +24,7 @@ function accept(key: string): string {
 function upgrade(request: http.IncomingMessage, socket: Duplex, rest: Buffer): void {
   socket.on('error', () => {})
   socket.write(accept(request.headers['sec-websocket-key'] ?? ''))
-  if (request.url?.startsWith('/hold')) {
+  if (request.url === '/hold') {
     socket.on('end', () => socket.end())
     socket.resume()
     return
@@ -36,15 +35,10 @@ function upgrade(request: http.IncomingMessage, socket: Duplex, rest: Buffer): v
   if (rest.length > 0) socket.write(echo.push(rest))
 }
 
-const server = http.createServer((request, response) => {
-  if (request.url?.startsWith('/hold')) {
-    response.writeHead(200, { 'content-type': 'text/event-stream' })
-    response.flushHeaders()
-  } else response.end('ok')
-})
+const server = http.createServer((_request, response) => response.end('ok'))
 server.on('upgrade', upgrade)
 server.keepAliveTimeout = 0
 server.requestTimeout = 0
-server.listen({ port: Number(process.argv[2] ?? 0), host: '127.0.0.1', backlog: 4096 }, () => {
+server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, () => {
   console.log((server.address() as AddressInfo).port)
 })

@@ -1,8 +1,8 @@
 import { mkdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { freePort, start } from '../../common/processes.ts'
 import { nginxConf, startNginx } from '../peers/nginx.ts'
-import { freePort, start } from '../processes.ts'
 import type { Workload } from '../types.ts'
 
 export interface Backend {
@@ -13,7 +13,7 @@ export interface Backend {
 /** The size of /big, in bytes. */
 export const BIG = 100 * 2 ** 20
 
-/** Answers /, /big, /session (which sets a cookie) and /requests (how many there have been). */
+/** Answers /, /name/ANY (with the path), /big, /session (which sets a cookie) and /requests (how many there have been). */
 async function nginx(directory: string): Promise<Backend> {
   const port = await freePort()
   mkdirSync(directory, { recursive: true })
@@ -29,6 +29,7 @@ async function nginx(directory: string): Promise<Backend> {
     keepalive_timeout 1h;
     root ${directory};
     location = / { return 200 'ok'; }
+    location /name/ { return 200 $uri; }
     location = /big { }
     location = /session { add_header Set-Cookie 'session=0123456789abcdef; Path=/; HttpOnly'; return 200 'ok'; }
     location = /requests { stub_status; }

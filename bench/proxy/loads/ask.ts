@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import http from 'node:http'
+import type { Peer } from '../types.ts'
 
 export interface Answer {
   headers: http.IncomingHttpHeaders
@@ -39,4 +40,9 @@ export async function checkClose(port: number, path = '/'): Promise<Answer> {
   expect(path, answer.body, 'ok')
   expect('Connection', answer.headers.connection, 'close')
   return answer
+}
+
+/** Wants the field that the peer sets, where it sets one. */
+export async function checkField(port: number, { sets }: Peer): Promise<void> {
+  if (sets) expect(sets[0], (await ask(port, '/')).headers[sets[0]], sets[1])
 }

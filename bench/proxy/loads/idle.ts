@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { descriptorsForConnections } from '../../common/proc.ts'
 import type { Round, Sample, Workload } from '../types.ts'
 import { LoadClient } from './client.ts'
 import { openTunnel } from './upgrade.ts'
@@ -9,16 +9,12 @@ const TUNNELS = 3000
 /** Tunnels that are opened and closed first, so many at a time. */
 const WARM_UP = { times: 10, tunnels: 100 }
 /** They are opened in so many steps, as the heap of a peer grows and shrinks by leaps. */
-const STEPS = 10
+const STEPS = 15
 const SETTLE_MS = 250
-/** What a process has open besides its tunnels. */
-const SPARE_DESCRIPTORS = 200
 
 /** As many as the descriptors of the proxy allow, which has two for each. */
 function tunnelsAllowed(): number {
-  const limit = /^Max open files +(\S+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1]
-  const descriptors = limit === 'unlimited' ? Infinity : Number(limit)
-  return Math.min(TUNNELS, Math.floor((descriptors - SPARE_DESCRIPTORS) / 2))
+  return Math.min(TUNNELS, Math.floor(descriptorsForConnections() / 2))
 }
 
 /**
@@ -45,20 +41,40 @@ async function run(round: Round): Promise<Sample> {
       await sleep(SETTLE_MS)
       grown.push([tunnels, round.usage().memory - before.memory])
     }
-    return { units: step * STEPS, seconds, cpu: round.usage().cpu - before.cpu, memory: slopeOf(grown) }
+    return {
+      units: step * STEPS,
+      seconds,
+      cpu: round.usage().cpu - before.cpu,
+      memory: growthOf(grown),
+    }
   } finally {
     await client.stop()
   }
 }
 
-/** Of the line through 0 that is nearest to the points (least squares). */
-export function slopeOf(points: readonly (readonly [x: number, y: number])[]): number {
-  const sum = (of: (x: number, y: number) => number) => points.reduce((total, [x, y]) => total + of(x, y), 0)
-  return sum((x, y) => x * y) / sum((x) => x * x)
+type Points = readonly (readonly [tunnels: number, bytes: number])[]
+
+/**
+ * What a tunnel takes: by all that were opened, or by the slope over the later two thirds, whichever is more. The first
+ * ones may fill what the peer had taken before, without growth; the last ones what a collection has just freed.
+ */
+export function growthOf(points: Points): number {
+  const [tunnels, bytes] = points.at(-1)!
+  return Math.max(bytes / tunnels, slopeOf(points.slice(Math.floor(points.length / 3))))
+}
+
+/** Of the line that is nearest to the points (least squares), wherever it begins. */
+function slopeOf(points: Points): number {
+  const mean = (axis: 0 | 1) => points.reduce((total, point) => total + point[axis], 0) / points.length
+  const [x, y] = [mean(0), mean(1)]
+  const sum = (axis: 0 | 1, by: number) =>
+    points.reduce((total, point) => total + (point[0] - x) * (point[axis] - by), 0)
+  return sum(1, y) / sum(0, x)
 }
 
 export const idle: Workload = {
   name: 'idle tunnels',
+  // What a proxy has once taken for other work it would fill with tunnels again, and not grow.
   isFresh: true,
   title: `${tunnelsAllowed()} tunnels that are open and silent`,
   unit: 'KB a tunnel',

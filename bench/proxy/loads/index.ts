@@ -19,8 +19,7 @@ export const workloads: readonly Workload[] = [
   upload,
   websocketSmall,
   websocketLarge,
-  // What a proxy has once taken for other work it would fill with tunnels again, and not grow.
-  { ...idle, isFresh: true },
+  idle,
 ]
 
 /** What the short form is about. */

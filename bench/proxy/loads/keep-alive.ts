@@ -1,6 +1,8 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { Workload } from '../types.ts'
-import { checkKeepAlive } from './ask.ts'
+import { checkKeepAlive, expect } from './ask.ts'
 import { wrk } from './wrk.ts'
 
 export const keepAlive: Workload = {
@@ -14,6 +16,24 @@ export const keepAlive: Workload = {
   run: ({ port, seconds }) => wrk({ port, seconds, connections: 64 }),
 }
 
+/** Sends sixteen requests in one write, and wants their answers in that order. */
+async function checkPipelined(port: number): Promise<void> {
+  const paths = Array.from({ length: 16 }, (_, i) => `/name/${String.fromCharCode(97 + i)}`)
+  const socket = connect({ port, host: '127.0.0.1' })
+  try {
+    socket.write(paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: bench\r\n\r\n`).join(''))
+    let text = ''
+    while (!text.includes(paths.at(-1)!)) {
+      const [chunk] = (await once(socket, 'data', { signal: AbortSignal.timeout(5000) })) as [Buffer]
+      text += chunk.toString('latin1')
+    }
+    expect('good answers', text.match(/HTTP\/1\.1 200 /g)?.length, paths.length)
+    expect('their order', text.match(/\/name\/\w/g)?.join(), paths.join())
+  } finally {
+    socket.destroy()
+  }
+}
+
 // Beside the source, not beside what tsc makes of it.
 const script = fileURLToPath(new URL('../../../proxy/loads/pipelined.lua', import.meta.url))
 
@@ -24,6 +44,6 @@ export const pipelined: Workload = {
   wantsWarmUp: true,
   backend: 'nginx',
   suits: () => true,
-  check: checkKeepAlive,
+  check: checkPipelined,
   run: ({ port, seconds }) => wrk({ port, seconds, connections: 64, script }),
 }

@@ -8,6 +8,7 @@ import { wrk } from './wrk.ts'
 const names = ['badass', 'haproxy http', 'haproxy tcp', 'nginx http', 'http-proxy']
 const suits = ({ name }: Peer) => names.includes(name)
 
+const FEWEST = 10
 /** So many requests for each connection, and all of them will have been opened. */
 const SETTLED = 10
 const SETTLING_LIMIT_S = 30
@@ -79,6 +80,8 @@ const requests = (connections: number): Workload => ({
   group: 'scale',
   title: `small requests on ${connections} connections that stay open (wrk), their opening left out`,
   unit: 'µs of CPU a request',
+  // Those that follow find it warm.
+  wantsWarmUp: connections === FEWEST,
   backend: 'nginx',
   suits,
   check: checkKeepAlive,
@@ -90,7 +93,7 @@ const connections = (open: number): Workload => ({
   group: 'open',
   title: `one request a connection (wrk), while ${open} other connections are open`,
   unit: 'µs of CPU a connection',
-  wantsWarmUp: true,
+  wantsWarmUp: open === 0,
   backend: 'nginx',
   suits,
   check: async (port) => void (await checkClose(port)),
@@ -98,4 +101,7 @@ const connections = (open: number): Workload => ({
 })
 
 /** Whether what a request or a connection costs depends on how many there are. */
-export const scale: readonly Workload[] = [...[10, 100, 1000, 3000].map(requests), ...[0, 1000, 3000].map(connections)]
+export const scale: readonly Workload[] = [
+  ...[FEWEST, 100, 1000, 3000].map(requests),
+  ...[0, 1000, 3000].map(connections),
+]

@@ -34,7 +34,7 @@ async function run(round: Round, size: number): Promise<Sample> {
   const client = new LoadClient('websocket-client.js', round.cpu, { port: round.port, connections: CONNECTIONS, size })
   try {
     await client.next()
-    // What a peer compiles at first is not what it costs from then on.
+    // For the client: what it compiles at first slows it down.
     await client.ask(round.seconds / 4)
     const before = round.usage().cpu
     const sample = await client.ask<Sample>(round.seconds)
@@ -49,6 +49,7 @@ function echo(name: string, size: number): Workload {
     name,
     title: `WebSocket: ${CONNECTIONS} connections, each sends a message of ${name.slice(10)} when the last has come back`,
     unit: 'µs of CPU a message',
+    wantsWarmUp: true,
     backend: 'echo',
     suits: passesUpgrade,
     check: (port) => check(port, size),

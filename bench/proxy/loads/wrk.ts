@@ -1,4 +1,4 @@
-import { output } from '../processes.ts'
+import { output } from '../../common/processes.ts'
 
 export interface Load {
   port: number

@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { freePort, output, start } from '../processes.ts'
+import { descriptorsForConnections } from '../../common/proc.ts'
+import { freePort, output, start } from '../../common/processes.ts'
 import type { Peer } from '../types.ts'
 
 interface Setup {
@@ -15,13 +16,10 @@ interface Setup {
 
 /** Each takes two descriptors; only some are ever spliced at a time. */
 const PIPES = 64
-/** What haproxy has open besides. */
-const SPARE_DESCRIPTORS = 200
 
 /** haproxy does not start where its limits ask for more descriptors than it may have. */
 function maxConnections(): number {
-  const limit = Number(/^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1] ?? 1024)
-  return Math.min(9000, (limit - SPARE_DESCRIPTORS) / 2 - PIPES)
+  return Math.min(9000, Math.floor(descriptorsForConnections() / 2) - PIPES)
 }
 
 // The pool's ratios: with 3000 clients haproxy would use a quarter of its descriptors, and close idle connections to the
@@ -72,6 +70,14 @@ export const haproxyPeers: readonly Peer[] = [
     start: startHaproxy({ mode: 'http' }),
   },
   {
+    name: 'haproxy http pooled',
+    kind: 'native',
+    reads: 'each request',
+    note: 'with http-reuse always: by default the first request of a client has a connection of its own to the backend',
+    only: ['one request a connection'],
+    start: startHaproxy({ mode: 'http', backend: ['http-reuse always'] }),
+  },
+  {
     name: 'haproxy tcp',
     kind: 'native',
     reads: 'nothing',
@@ -99,6 +105,7 @@ export const haproxyPeers: readonly Peer[] = [
     kind: 'native',
     reads: 'each request',
     note: 'mode http with a cookie of its own on each response (cookie ... insert indirect nocache)',
+    isSticky: true,
     only: ['session'],
     start: startHaproxy({ mode: 'http', backend: ['cookie home insert indirect nocache'], server: 'cookie one' }),
   },

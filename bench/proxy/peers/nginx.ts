@@ -1,8 +1,11 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { freePort, output, start } from '../processes.ts'
+import { descriptorsForConnections } from '../../common/proc.ts'
+import { freePort, output, start } from '../../common/processes.ts'
 import type { Peer } from '../types.ts'
 
+/** As many as the pools of all peers may have open at a time. */
+const MOST_CONNECTIONS = 65_536
 const TEMPORARY = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
 
 /** The parts of nginx.conf that any nginx of the bench has: one worker, no logs, and no file outside of its folder. */
@@ -15,7 +18,7 @@ ${user}
 worker_processes 1;
 pid ${join(directory, 'nginx.pid')};
 error_log stderr error;
-events { worker_connections 10000; }
+events { worker_connections ${Math.min(descriptorsForConnections(), MOST_CONNECTIONS)}; }
 ${http && `http {\n  access_log off;\n${paths}\n${http}}\n`}${more}`
 }
 
@@ -48,6 +51,7 @@ const httpProxy = (backend: number, port: number) => `
     proxy_set_header Upgrade $http_upgrade;
     proxy_set_header Connection $connection_upgrade;
     proxy_request_buffering off;
+    proxy_max_temp_file_size 0;
     proxy_read_timeout 1h;
     location / { proxy_pass http://backend; }
   }
@@ -77,7 +81,7 @@ export const nginxPeers: readonly Peer[] = [
     name: 'nginx http',
     kind: 'native',
     reads: 'each request',
-    note: 'one worker, upstream keep-alive pool, no logs; an upload goes on unbuffered, else it would go through a file',
+    note: 'one worker, upstream keep-alive pool, no logs; nothing goes through a file: uploads are not buffered, answers in memory only',
     async start({ directory, backend, cpu }) {
       const port = await freePort()
       return startNginx(directory, nginxConf(directory, { http: httpProxy(backend, port) }), port, cpu)

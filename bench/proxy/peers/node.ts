@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { freePort, start } from '../processes.ts'
+import { freePort, start } from '../../common/processes.ts'
 import type { Peer, Place, Running } from '../types.ts'
 
 /** What a peer of Node's says on stdout when it listens. */
@@ -38,6 +38,7 @@ export const nodePeers: readonly Peer[] = [
     kind: 'badass',
     reads: 'one head',
     note: 'the same with a modify that sets one field of the first response of a connection',
+    sets: ['x-proxy', 'badass'],
     start: child('badass', 'modify'),
   },
   {
@@ -45,6 +46,7 @@ export const nodePeers: readonly Peer[] = [
     kind: 'badass',
     reads: 'one head',
     note: 'createStickyServer with a signed cookie, set beside the cookie of the application',
+    isSticky: true,
     start: child('badass', 'sticky'),
   },
   {
@@ -66,28 +68,28 @@ export const nodePeers: readonly Peer[] = [
     name: 'http-proxy',
     kind: 'npm',
     reads: 'each request',
-    note: 'with a keep-alive http.Agent (by default it opens a connection for each request)',
+    note: 'with a keep-alive http.Agent (by default it opens a connection for each request), and Connection kept to its hop',
     start: child('http-proxy'),
   },
   {
     name: 'http-proxy-3',
     kind: 'npm',
     reads: 'each request',
-    note: 'with a keep-alive http.Agent (by default it opens a connection for each request)',
+    note: 'with a keep-alive http.Agent (by default it opens a connection for each request), and Connection kept to its hop',
     start: child('http-proxy-3'),
   },
   {
     name: 'httpxy',
     kind: 'npm',
     reads: 'each request',
-    note: 'with a keep-alive http.Agent that keeps all its connections (its own keeps 64 of at most 256)',
+    note: 'with a keep-alive http.Agent that keeps all its connections (its own: 64 of at most 256), and Connection kept to its hop',
     start: child('httpxy'),
   },
   {
     name: 'fast-proxy',
     kind: 'npm',
     reads: 'each request',
-    note: 'with undici, which its documentation calls the faster way; has no WebSocket',
+    note: 'with undici, which its documentation calls the faster way, and Connection kept to its hop; has no WebSocket',
     start: child('fast-proxy'),
   },
 ]

@@ -1,12 +1,16 @@
 import type { Socket } from 'node:net'
 import { createProxyServer } from 'httpxy'
-import { agent, createServer } from './agent.ts'
+import { agent, createServer, dropConnection, setConnection } from './agent.ts'
 import { backend, serve } from './say.ts'
 
 const target = `http://127.0.0.1:${backend}`
 const proxy = createProxyServer({ target, ws: true, agent })
 proxy.on('error', () => {})
-const server = createServer((request, response) => void proxy.web(request, response).catch(() => response.destroy()))
+proxy.on('proxyRes', setConnection)
+const server = createServer((request, response) => {
+  dropConnection(request)
+  proxy.web(request, response).catch(() => response.destroy())
+})
 server.on(
   'upgrade',
   (request, socket, head) =>

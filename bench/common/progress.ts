@@ -1,4 +1,10 @@
-import type { Progress } from './runner.ts'
+/** How a run says how far it is. */
+export interface Progress {
+  /** What goes on now. */
+  now(text: string): void
+  /** What came of a part of the work. */
+  done(text: string): void
+}
 
 const { stderr } = process
 const CLEAR = '\r\x1b[K'

@@ -1,9 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { groupOf } from './usage.ts'
+import { groupOf } from './proc.ts'
 
 /** A program that runs on after it has started. */
 export interface Program {
@@ -128,13 +127,4 @@ export async function output(command: readonly string[], interrupt?: AbortSignal
     running.delete(child)
   }
   return text
-}
-
-/** The cores that this process may use. */
-export function allowedCpus(): number[] {
-  const list = /^Cpus_allowed_list:\s*(\S+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0'
-  return list.split(',').flatMap((range) => {
-    const [first = 0, last = first] = range.split('-').map(Number)
-    return Array.from({ length: last - first + 1 }, (_, i) => first + i)
-  })
 }
