@@ -40,6 +40,9 @@ const RULES: Readonly<Record<keyof CookieOptions, Rule>> = {
   },
 }
 
+/** Values whose signatures are kept. Those of homes are few; others may be as many as there are clients. */
+const MOST_SIGNATURES = 1_000
+
 /** What the prefix of a name asks of the scope (RFC 6265bis 4.1.3), in any case (5.4). */
 const PREFIXES: readonly { prefix: RegExp; takes: string; isMetBy(attributes: Map<string, string>): boolean }[] = [
   { prefix: /^__secure-/i, takes: 'Secure', isMetBy: (attributes) => attributes.has('secure') },
@@ -57,6 +60,8 @@ export class StickyCookie {
   readonly #indirect: boolean
   readonly #keys: readonly KeyObject[]
   readonly #attributes: string
+  /** Of values that were set, by the first key: to sign one takes longer than all else that there is to do for it. */
+  readonly #signatures = new Map<string, string>()
 
   /** @throws {TypeError} on an option that is unknown or wrong */
   constructor(options: CookieOptions) {
@@ -112,7 +117,11 @@ export class StickyCookie {
   #encode(value: string): string {
     const text = encodeURIComponent(value)
     const [key] = this.#keys
-    return key === undefined ? text : `${text}.${this.#sign(text, key)}`
+    if (key === undefined) return text
+    const signature = this.#signatures.get(text) ?? this.#sign(text, key)
+    if (this.#signatures.size === MOST_SIGNATURES) this.#signatures.clear()
+    this.#signatures.set(text, signature)
+    return `${text}.${signature}`
   }
 
   /** Undefined for an empty value, for bad percent-encoding, and with a secret for all that `#encode` has not made. */
@@ -136,7 +145,9 @@ export class StickyCookie {
     if (signature.length !== SIGNATURE_LENGTH) return false
     // Compared as text: base64url has several texts for the same bytes, and only one is what was sent.
     const given = Buffer.from(signature, 'latin1')
-    return this.#keys.some((key) => timingSafeEqual(given, Buffer.from(this.#sign(text, key), 'latin1')))
+    const isRight = (expected: string) => timingSafeEqual(given, Buffer.from(expected, 'latin1'))
+    const known = this.#signatures.get(text)
+    return (known !== undefined && isRight(known)) || this.#keys.some((key) => isRight(this.#sign(text, key)))
   }
 
   /** The name is signed too, so that no other cookie of the same secret can stand in for this one. */

@@ -56,6 +56,31 @@ describe('the signature', () => {
   })
 })
 
+describe('signatures that are kept', () => {
+  const set = (cookie: StickyCookie, value: string) => {
+    const head = responseOf()
+    cookie.write(head, value)
+    return cookieFor(head.get('set-cookie')!)
+  }
+  const readBy = (cookie: StickyCookie, pair: string) => cookie.read(requestOf(`Cookie: ${pair}`))
+
+  it('are those that would be made anew, however many values there are', () => {
+    const cookie = new StickyCookie({ insert: true, secret: 'key' })
+    const values = Array.from({ length: 2_500 }, (_, i) => `home ${i % 1_250}`)
+    for (const value of values) expect(set(cookie, value)).toBe(written(value, { secret: 'key' }))
+    for (const value of values) expect(readBy(cookie, written(value, { secret: 'key' }))).toBe(value)
+  })
+
+  it('let no other signature of the same value pass, and those of every secret', () => {
+    const cookie = new StickyCookie({ insert: true, secret: ['new', 'old'] })
+    set(cookie, 'home')
+    expect(readBy(cookie, written('home', { secret: 'old' }))).toBe('home')
+    expect(readBy(cookie, written('home', { secret: 'new' }))).toBe('home')
+    expect(readBy(cookie, written('home', { secret: 'foreign' }))).toBeUndefined()
+    expect(readBy(cookie, written('home', { secret: 'new' }).replace('home', 'away'))).toBeUndefined()
+  })
+})
+
 describe('rotation', () => {
   it('the first of a list signs', () => {
     expect(written('home', { secret: ['new', 'old'] })).toBe(written('home', { secret: 'new' }))
