@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util'
+import { readNumber, readOptions } from '../common/arguments.ts'
 import { Complaint } from '../common/complaint.ts'
 import { shortWorkloads, workloads } from './loads/index.ts'
 import { peers } from './peers/index.ts'
@@ -32,33 +32,18 @@ const options = {
 
 /** @throws {Complaint} on an argument that is unknown or wrong */
 export function readArguments(args: string[]): Arguments {
-  const values = parse(args)
+  const values = readOptions(args, options)
   const { short: isShort, gate: isGate } = values
   return {
     isShort,
     isGate,
-    rounds: number('--rounds', values.rounds, isShort ? 3 : 5),
-    seconds: number('--seconds', values.seconds, isShort ? 1 : 4),
+    rounds: readNumber('--rounds', values.rounds, isShort ? 3 : 5),
+    seconds: readNumber('--seconds', values.seconds, isShort ? 1 : 4),
     workloads: pick('--only', values.only, workloads, isShort ? shortWorkloads : undefined),
     peers: pick('--peers', values.peers, peers, isShort ? shortPeers() : undefined),
     nodes: values.node ?? [process.execPath],
     out: values.out,
   }
-}
-
-function parse(args: string[]) {
-  try {
-    return parseArgs({ args, options }).values
-  } catch (error) {
-    // Node explains at length; the first sentence says what is wrong.
-    throw new Complaint((error as Error).message.split(/[.\n]/)[0]!)
-  }
-}
-
-function number(option: string, text: string | undefined, byDefault: number): number {
-  if (text === undefined) return byDefault
-  if (!/^[1-9]\d{0,3}$/.test(text)) throw new Complaint(`${option}: got '${text}'; takes a number from 1 to 9999`)
-  return Number(text)
 }
 
 /** What is asked for by name or group, in the order of `all`. */

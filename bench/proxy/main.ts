@@ -1,4 +1,4 @@
-import { Complaint } from '../common/complaint.ts'
+import { Complaint, runMain } from '../common/complaint.ts'
 import { checkPrograms, describeCommit, describeMachine, nodeVersion } from '../common/machine.ts'
 import { allowedCpus } from '../common/proc.ts'
 import { output } from '../common/processes.ts'
@@ -53,12 +53,4 @@ async function describe({ isShort }: Arguments, results: Result[]): Promise<Resu
   return { date, ...(await describeCommit()), machine: describeMachine(), versions, isShort, results }
 }
 
-main().then(
-  (code) => process.exit(code),
-  (error: Error) => {
-    progress.end()
-    const isExpected = error instanceof Complaint
-    console.error(`bench: ${isExpected ? error.message : (error.stack ?? error)}`)
-    process.exit(isExpected ? error.exitCode : 1)
-  },
-)
+runMain(main)

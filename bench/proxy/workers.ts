@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { readNumber, readOptions } from '../common/arguments.ts'
+import { runMain } from '../common/complaint.ts'
 import { checkPrograms, describeCommit, describeMachine, nodeVersion } from '../common/machine.ts'
 import { endedCpu } from '../common/proc.ts'
 import { freePort, type Program, start } from '../common/processes.ts'
@@ -80,14 +81,14 @@ function resultOf({ node, workers, samples, failed }: Contender): Result {
 }
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      node: { type: 'string', multiple: true, default: [process.execPath] },
-      rounds: { type: 'string', default: '5' },
-      seconds: { type: 'string', default: '4' },
-      out: { type: 'string' },
-    },
+  const values = readOptions(process.argv.slice(2), {
+    node: { type: 'string', multiple: true, default: [process.execPath] },
+    rounds: { type: 'string' },
+    seconds: { type: 'string' },
+    out: { type: 'string' },
   })
+  const rounds = readNumber('--rounds', values.rounds, 5)
+  const seconds = readNumber('--seconds', values.seconds, 4)
   await checkPrograms(['nginx', 'wrk'])
   const directory = openWorkplace()
   const port = await freePort()
@@ -98,11 +99,11 @@ async function main(): Promise<number> {
     const node = { path, version: await nodeVersion(path) }
     for (const workers of [1, 2]) contenders.push({ node, workers, samples: [] })
   }
-  for (let round = 1; round <= Number(values.rounds); round++) {
+  for (let round = 1; round <= rounds; round++) {
     for (const contender of contenders) {
       if (contender.failed) continue
       progress.now(`round ${round}: ${contender.workers} workers, Node ${contender.node.version}`)
-      await play(contender, backend, Number(values.seconds)).catch((error: Error) => {
+      await play(contender, backend, seconds).catch((error: Error) => {
         contender.failed = error.message
       })
     }
@@ -121,10 +122,4 @@ async function main(): Promise<number> {
   return contenders.some(({ failed }) => failed) ? 1 : 0
 }
 
-main().then(
-  (code) => process.exit(code),
-  (error: Error) => {
-    console.error(`bench: ${error.stack}`)
-    process.exit(1)
-  },
-)
+runMain(main)
