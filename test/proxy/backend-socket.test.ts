@@ -4,7 +4,7 @@ import tls from 'node:tls'
 import { describe, expect, test } from 'vitest'
 import { handler } from '../../src/index.ts'
 import { lengthOf, stable } from '../helpers/flood.ts'
-import { connect, listen } from '../helpers/net.ts'
+import { connect, listen, type Peer } from '../helpers/net.ts'
 import { pattern } from '../helpers/pattern.ts'
 import { expectNoWarnings, startProxy } from '../helpers/proxy.ts'
 import { certificate, connectTls } from '../helpers/tls.ts'
@@ -57,7 +57,8 @@ describe('through the proxy', () => {
   const LENGTH = 24 << 20
   const LAGGING = 8
 
-  test('many clients that lag, at once, each get their own bytes', async () => {
+  /** Clients that have asked, each for its own bytes, and lag as far as they can. */
+  async function startLagging(): Promise<{ port: number; clients: Peer[] }> {
     const backend = await patternBackend(LENGTH)
     const { port } = await startProxy(() => ({ port: backend, host }))
     const clients = await Promise.all(Array.from({ length: LAGGING }, () => connect(port)))
@@ -65,20 +66,17 @@ describe('through the proxy', () => {
       socket.removeAllListeners('data').pause()
       socket.write(`GET /${seed} HTTP/1.1\r\nHost: a\r\n\r\n`)
     }
-    // All of them lag as far as they can before the first one reads.
     await stable(() => clients.reduce((sum, { socket }) => sum + socket.readableLength, 0))
+    return { port, clients }
+  }
+
+  test('many clients that lag, at once, each get their own bytes', async () => {
+    const { clients } = await startLagging()
     await Promise.all(clients.map(({ socket }, seed) => expectPattern(socket, seed, LENGTH, 40)))
   })
 
   test('what a client breaks off in the middle leaves the others theirs', async () => {
-    const backend = await patternBackend(LENGTH)
-    const { port } = await startProxy(() => ({ port: backend, host }))
-    const clients = await Promise.all(Array.from({ length: LAGGING }, () => connect(port)))
-    for (const [seed, { socket }] of clients.entries()) {
-      socket.removeAllListeners('data').pause()
-      socket.write(`GET /${seed} HTTP/1.1\r\nHost: a\r\n\r\n`)
-    }
-    await stable(() => clients.reduce((sum, { socket }) => sum + socket.readableLength, 0))
+    const { port, clients } = await startLagging()
     const got = clients.map(async ({ socket }, seed) => {
       if (seed % 2 === 0) socket.resetAndDestroy()
       else await expectPattern(socket, seed, LENGTH, 40)

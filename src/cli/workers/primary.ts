@@ -7,6 +7,7 @@ import { Gone, type Member } from './member.ts'
 import type { Orders, Settings } from './messages.ts'
 import { Overview } from './overview.ts'
 import { canReusePort, Places } from './places.ts'
+import { Turns } from './turns.ts'
 
 /** ms between two reports, where somebody may ask for what was counted: what a worker that dies counted since is lost. */
 const REPORT_EVERY_MS = 5_000
@@ -22,7 +23,7 @@ export class Primary {
   /** In force. */
   #config: Config
   /** Starts of workers and reloads, one after the other. */
-  #work: Promise<unknown> = Promise.resolve()
+  readonly #turns = new Turns()
   #drain: Promise<void> | undefined
   #isStopped = false
 
@@ -89,7 +90,7 @@ export class Primary {
    * @throws {Error} of one line; then the config before stays in force, whole
    */
   async reload(config: Config): Promise<void> {
-    await this.#inTurn(() => this.#reload(config))
+    await this.#turns.take(() => this.#reload(config))
     await Promise.all(this.#fleet.members.map((member) => unlessGone(member, member.ask('resolve'))))
   }
 
@@ -138,7 +139,7 @@ export class Primary {
   /** Gives a worker the config in force, which no reload is about to change. */
   async #admit(member: Member): Promise<void> {
     await member.ready
-    const started = await this.#inTurn(() => {
+    const started = await this.#turns.take(() => {
       member.isGiven = true
       return {
         // In an object: whoever is next in turn does not wait for it.
@@ -152,12 +153,6 @@ export class Primary {
       }
     })
     await started.answer
-  }
-
-  async #inTurn<T>(task: () => T | Promise<T>): Promise<T> {
-    const done = this.#work.then(task)
-    this.#work = done.catch(() => undefined)
-    return done
   }
 
   #checkRunning(): void {

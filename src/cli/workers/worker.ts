@@ -12,6 +12,7 @@ import {
   type Start,
 } from './messages.ts'
 import { portionOf } from './share.ts'
+import { Turns } from './turns.ts'
 
 /** ms for the access log to be written when all else is over. */
 const LINGER_MS = 1_000
@@ -25,7 +26,7 @@ export class Worker {
   #given: Pick<Start, 'number' | 'count'> = { number: 1, count: 1 }
   #service: Service | undefined
   /** A start, a reload that is being prepared, what is done to backends: one after the other. */
-  #work: Promise<unknown> = Promise.resolve()
+  readonly #turns = new Turns()
   #change: Change | undefined
   #wasTold = false
 
@@ -37,13 +38,13 @@ export class Worker {
   }
 
   readonly #handlers: Handlers = {
-    start: (given) => this.#inTurn(() => this.#start(given)),
-    prepare: (settings) => this.#inTurn(() => this.#prepare(settings)),
+    start: (given) => this.#turns.take(() => this.#start(given)),
+    prepare: (settings) => this.#turns.take(() => this.#prepare(settings)),
     commit: () => this.#takeChange()?.commit(),
     abort: () => this.#takeChange()?.abort(),
     resolve: () => this.#service?.balancer.resolved(),
     drain: (ms) => this.#leave(ms),
-    act: (given) => this.#inTurn(() => this.#act(given)),
+    act: (given) => this.#turns.take(() => this.#act(given)),
     report: ({ withMetrics }) => this.#report(withMetrics),
   }
 
@@ -53,12 +54,6 @@ export class Worker {
     } catch (error) {
       post({ kind: 'failed', id, failure: failureOf(error) })
     }
-  }
-
-  async #inTurn<T>(task: () => T | Promise<T>): Promise<T> {
-    const done = this.#work.then(task)
-    this.#work = done.catch(() => undefined)
-    return done
   }
 
   async #start({ number, count, ticketKeys, reusePort, drained, ...settings }: Start): Promise<void> {
