@@ -30,10 +30,10 @@ export type Dest =
   /** A stream of your own: called once a connection. */
   | ConnectDest
 
+export type StreamDest = Exclude<Dest, ServerDest>
+
 /** What of the settings a socket to a backend is given. */
 type SocketSettings = Pick<Settings, 'noDelay' | 'keepAlive' | 'keepAliveInitialDelay'>
-
-export type StreamDest = Exclude<Dest, ServerDest>
 
 // A property of that name which is not right for its form is the user's own: `{ port: 80, server: 'blue' }` is a port.
 const isConnectDest = (dest: object): dest is ConnectDest => 'connect' in dest && typeof dest.connect === 'function'

@@ -118,9 +118,12 @@ export class StickyCookie {
     const text = encodeURIComponent(value)
     const [key] = this.#keys
     if (key === undefined) return text
-    const signature = this.#signatures.get(text) ?? this.#sign(text, key)
-    if (this.#signatures.size === MOST_SIGNATURES) this.#signatures.clear()
-    this.#signatures.set(text, signature)
+    let signature = this.#signatures.get(text)
+    if (signature === undefined) {
+      signature = this.#sign(text, key)
+      if (this.#signatures.size === MOST_SIGNATURES) this.#signatures.clear()
+      this.#signatures.set(text, signature)
+    }
     return `${text}.${signature}`
   }
 
