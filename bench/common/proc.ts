@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 /** What processes have used and may use, as Linux tells it (proc(5)). */
 
@@ -30,6 +30,17 @@ export function endedCpu(): number {
 export function groupOf(leader: number): number[] {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
   return pids.filter((pid) => Number(ifThere(() => statOf(pid)[2])) === leader).map(Number)
+}
+
+/** What a process has in memory, in bytes. */
+export function residentOf(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0) * 1024
+}
+
+/** How many sockets a process has open. */
+export function socketsOf(pid: number): number {
+  const links = readdirSync(`/proc/${pid}/fd`).map((fd) => ifThere(() => readlinkSync(`/proc/${pid}/fd/${fd}`)))
+  return links.filter((link) => link?.startsWith('socket:')).length
 }
 
 /** What a program has open besides connections, and more. */

@@ -10,6 +10,10 @@ export interface Program {
   pids(): number[]
   /** What it said on stdout up to the end of a line. */
   firstLine: string
+  /** Resolves when it has ended, by itself or not. */
+  closed: Promise<void>
+  /** Sends it a signal, and all that it has started. */
+  kill(signal: NodeJS.Signals): void
   stop(): Promise<void>
 }
 
@@ -53,10 +57,12 @@ export interface Start {
   cpu?: number
   /** Where it will listen; without one, its first line is waited for. */
   port?: number
+  /** Called with what it says on stderr. */
+  complained?: (text: string) => void
 }
 
 /** Starts a program, and waits until it can be used. @throws {Error} with what it said, where it ends before that */
-export async function start(command: readonly string[], { cpu, port }: Start): Promise<Program> {
+export async function start(command: readonly string[], { cpu, port, complained }: Start): Promise<Program> {
   if (isOver) return new Promise(() => {})
   const [file, ...args] = cpu === undefined ? command : ['taskset', '-c', String(cpu), ...command]
   const child = spawn(file!, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -64,10 +70,13 @@ export async function start(command: readonly string[], { cpu, port }: Start): P
   let said = ''
   let complaint = ''
   child.stdout.setEncoding('utf8').on('data', (text) => (said += said.includes('\n') ? '' : text))
-  child.stderr.setEncoding('utf8').on('data', (text) => (complaint = (complaint + text).slice(-2000)))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complaint = (complaint + text).slice(-2000)
+    complained?.(text)
+  })
   const closed = once(child, 'close').catch((error: Error) => (complaint = error.message))
-  void closed.then(() => running.delete(child))
-  const ended = closed.then(() => {
+  const gone = closed.then(() => void running.delete(child))
+  const ended = gone.then(() => {
     throw new Error(`${command[0]} ended: ${gist(complaint)}`)
   })
   ended.catch(() => {})
@@ -82,7 +91,13 @@ export async function start(command: readonly string[], { cpu, port }: Start): P
     await stop(child)
     throw error
   }
-  return { pids: () => groupOf(child.pid!), firstLine: said.split('\n')[0]!, stop: () => stop(child) }
+  return {
+    pids: () => groupOf(child.pid!),
+    firstLine: said.split('\n')[0]!,
+    closed: gone,
+    kill: (signal) => kill(child, signal),
+    stop: () => stop(child),
+  }
 }
 
 /** The line of what a program complains of that says what is wrong. */

@@ -3,12 +3,12 @@ import { checkPrograms, describeCommit, describeMachine, nodeVersion } from '../
 import { allowedCpus } from '../common/proc.ts'
 import { output } from '../common/processes.ts'
 import { progress } from '../common/progress.ts'
+import { openWorkplace } from '../common/workplace.ts'
 import { drawCharts, printTable, saveResults } from '../report/index.ts'
 import type { Result, Results } from '../report/results.ts'
 import { type Arguments, readArguments } from './arguments.ts'
 import { judge } from './gate.ts'
 import { Runner } from './runner.ts'
-import { openWorkplace } from './workplace.ts'
 
 /**
  * Whole-proxy runs, side by side. Exits with 1 where the gate is not met or no peer had a figure, with 2 on a wrong

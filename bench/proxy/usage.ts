@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { cpuOf, ifThere } from '../common/proc.ts'
+import { cpuOf, ifThere, residentOf } from '../common/proc.ts'
 
 /**
  * The CPU time of processes (user and system, in seconds) and their resident memory (bytes).
@@ -18,8 +18,5 @@ export function usageOf(pids: readonly number[]): { cpu: number; memory: number 
 
 function memoryOf(pid: number): number {
   const rollup = ifThere(() => readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1'))
-  const kilobytes = rollup
-    ? /^Pss:\s+(\d+)/m.exec(rollup)
-    : /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))
-  return Number(kilobytes?.[1] ?? 0) * 1024
+  return rollup ? Number(/^Pss:\s+(\d+)/m.exec(rollup)?.[1] ?? 0) * 1024 : residentOf(pid)
 }

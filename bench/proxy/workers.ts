@@ -5,12 +5,12 @@ import { checkPrograms, describeCommit, describeMachine, nodeVersion } from '../
 import { endedCpu } from '../common/proc.ts'
 import { freePort, type Program, start } from '../common/processes.ts'
 import { progress } from '../common/progress.ts'
+import { openWorkplace } from '../common/workplace.ts'
 import { printTable, saveResults } from '../report/index.ts'
 import { figureOf, type Result } from '../report/results.ts'
 import { wrk } from './loads/wrk.ts'
 import { nginxConf, startNginx } from './peers/nginx.ts'
 import { usageOf } from './usage.ts'
-import { openWorkplace } from './workplace.ts'
 
 // What a second worker of the command gives. Nothing is pinned: proxy, load and backend share the cores, so their shares
 // are said beside the requests.

@@ -2,6 +2,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parserTable } from '../parser/markdown.ts'
 import type { Results as ParserResults } from '../parser/results.ts'
+import { soakBlock } from '../soak/report.ts'
+import type { Soak } from '../soak/results.ts'
 import { goalsTable } from './goals.ts'
 import { detailTables, readmeTable, tableOf } from './markdown.ts'
 import type { Results } from './results.ts'
@@ -39,6 +41,10 @@ export function blockOf(folder: string, path: string, isLong: boolean): string {
   if (existsSync(parser)) {
     parts.push(parserTable(JSON.parse(readFileSync(parser, 'utf8')) as ParserResults, isLong))
     if (isLong) parts.push(`![parser](${path}/parser.svg)`)
+  }
+  const soak = join(folder, 'soak.json')
+  if (isLong && existsSync(soak)) {
+    parts.push(soakBlock(JSON.parse(readFileSync(soak, 'utf8')) as Soak), `![soak](${path}/soak.svg)`)
   }
   return `\n${parts.join('\n\n')}\n`
 }

@@ -20,6 +20,8 @@ export interface LinePanel {
   /** What stands below the points. */
   xName: string
   xs: readonly string[]
+  /** Too many points for each to stand out, and lines go on where some are missing. */
+  isDense?: boolean
   lines: readonly { name: string; isOurs?: boolean; values: readonly (number | null)[] }[]
 }
 
@@ -144,7 +146,7 @@ export function drawLines(head: Heading, panels: readonly LinePanel[]): string {
       nameTextStyle: { color: FAINT },
     })),
     yAxis: panels.map((_, i) => ({ type: 'value', gridIndex: i, min: 0, axisLabel: { color: INK } })),
-    series: panels.flatMap(({ lines }, i) =>
+    series: panels.flatMap(({ lines, isDense = false }, i) =>
       lines.map(({ name, values, isOurs }) => {
         const color = isOurs ? ACCENT : LINES[others.indexOf(name) % LINES.length]!
         return {
@@ -155,6 +157,8 @@ export function drawLines(head: Heading, panels: readonly LinePanel[]): string {
           yAxisIndex: i,
           data: [...values],
           symbolSize: 6,
+          showSymbol: !isDense,
+          connectNulls: isDense,
           itemStyle: { color },
           lineStyle: { color, width: isOurs ? 3.5 : 1.5 },
           z: isOurs ? 5 : 2,
