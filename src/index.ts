@@ -7,10 +7,14 @@ export {
   type HeadLimits,
   HeadScanner,
   headErrorCodes,
+  LenientScanner,
+  type ParseOptions,
   parseHead,
   type Verdict,
 } from './parser/index.ts'
 export {
+  type BehindProxyOptions,
+  behindProxy,
   type ClientInfo,
   type Connection,
   type ConnectionEvents,
@@ -24,6 +28,8 @@ export {
   type Phase,
   ProxyError,
   type ProxyErrorCode,
+  ProxyHeaderError,
+  type ProxyHeaderErrorCode,
   type ProxyOptions,
   ProxyServer,
   proxyErrorCodes,

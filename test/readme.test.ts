@@ -1,15 +1,18 @@
 import { fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import https from 'node:https'
+import net from 'node:net'
 import { dirname, join } from 'node:path'
+import tls from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { type BalancerOptions, createBalancer } from '../src/index.ts'
 import { headErrorCodes } from '../src/parser/index.ts'
-import { OPTION_RULES, proxyErrorCodes } from '../src/proxy/index.ts'
+import { OPTION_RULES, proxyErrorCodes, proxyHeaderErrorCodes } from '../src/proxy/index.ts'
 import { deadPort, listen } from './helpers/net.ts'
+import { LINE } from './helpers/proxy-header.ts'
 import { temporaryDirectory } from './helpers/temporary.ts'
 import { certificate } from './helpers/tls.ts'
 
@@ -196,6 +199,23 @@ const checks: Record<string, () => Promise<void>> = {
     expect(Buffer.concat(await response.toArray()).toString()).toBe('over TLS, twice')
   },
 
+  'behind.js': async () => {
+    const first = await run('behind.js', { 3001: await backend('a'), ', sendProxy: 2': '' })
+    expect((await getAfter(LINE, first.port)).headers['x-client']).toBe('192.0.2.1 5000')
+    // One tells the other.
+    const second = await run('behind.js', { 3001: String(first.port) })
+    expect((await getAfter(LINE, second.port)).headers['x-client']).toBe('192.0.2.1 5000')
+  },
+
+  'behind-tls.js': async () => {
+    const running = await run('behind-tls.js', { 3001: await backend('a') })
+    const { headers } = await getAfter(LINE, running.port, (socket) => tls.connect({ socket, ca: certificate().cert }))
+    expect(headers['x-client']).toBe('192.0.2.1 5000')
+    const client = net.connect(running.port, '127.0.0.1')
+    client.on('error', () => undefined).write('GET / HTTP/1.1\r\n\r\n')
+    await running.printed('127.0.0.1 BAD_PROXY_HEADER: the PROXY header was refused: NOT_PROXY')
+  },
+
   'every-request.js': async () => {
     const { port } = await run('every-request.js', { 3001: await backend('a') })
     const response = await fetch(`http://127.0.0.1:${port}/`)
@@ -215,9 +235,24 @@ const checks: Record<string, () => Promise<void>> = {
   'parser.js': async () => {
     const { code, output } = await (await run('parser.js', {}, false)).exited()
     const promised = [...snippets.get('parser.js')!.matchAll(/console\.log\(.*\/\/ (.*)$/gm)].map(([, line]) => line)
-    expect(promised).toHaveLength(2)
+    expect(promised).toHaveLength(3)
     expect([code, output]).toEqual([0, `${promised.join('\n')}\n`])
   },
+}
+
+/** What a backend saw of a request that comes after a PROXY header. */
+async function getAfter(
+  header: string,
+  port: number,
+  secured: (socket: net.Socket) => net.Socket = (socket) => socket,
+): Promise<Answer['body']> {
+  const socket = net.connect(port, '127.0.0.1')
+  socket.write(header)
+  const over = secured(socket)
+  over.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+  let answer = ''
+  for await (const chunk of over) answer += chunk
+  return JSON.parse(/\{.*\}/.exec(answer)![0])
 }
 
 async function text(port: number, host: string): Promise<string> {
@@ -236,9 +271,9 @@ describe('README', () => {
 
   test('lists every option with its default', () => {
     const rows = tableOf('| option | default | meaning |')
-    const options = Object.entries(OPTION_RULES).filter(([, { byDefault }]) => byDefault !== undefined)
+    const options = Object.entries(OPTION_RULES).filter(([name]) => !['lookup', 'modify', 'errback'].includes(name))
     expect(Object.fromEntries(rows.map(([name, byDefault]) => [name, byDefault]))).toEqual(
-      Object.fromEntries(options.map(([name, { byDefault }]) => [name, String(byDefault)])),
+      Object.fromEntries(options.map(([name, { byDefault = 'none' }]) => [name, String(byDefault)])),
     )
   })
 
@@ -255,6 +290,24 @@ describe('README', () => {
     const [proxy, head] = readme.split('The cause of `BAD_HEAD`')
     const header = '| code | status | meaning |'
     expect([...tableOf(header, proxy), ...tableOf(header, head)]).toEqual(expected)
+    expect(tableOf('| PROXY header code | meaning |')).toEqual(Object.entries(proxyHeaderErrorCodes))
+  })
+
+  test('names for each thing withstood what shows it, and the figures of the soak that was kept', () => {
+    const rows = tableOf('| what | came of it | shown by |')
+    expect(rows.length).toBeGreaterThan(10)
+    for (const [what, figures, by] of rows) {
+      if (by === 'npm run soak') {
+        const { connections, mismatches, backends } = JSON.parse(
+          readFileSync(join(root, 'bench', 'results', 'soak.json'), 'utf8'),
+        )
+        expect(what).toContain(`${backends.kills} backends killed`)
+        expect(figures).toContain(`${connections.toLocaleString('en')} connections`)
+        expect(figures).toContain(`${mismatches} mismatches`)
+      } else {
+        for (const file of by!.split(', ')) expect(existsSync(join(root, file)), file).toBe(true)
+      }
+    }
   })
 })
 

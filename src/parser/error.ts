@@ -22,7 +22,7 @@ const FAULTS = {
   DUPLICATE_CONTENT_LENGTH: [400, 'more than one Content-Length'],
   LENGTH_AND_ENCODING: [400, 'Content-Length and Transfer-Encoding in one head'],
   BAD_TRANSFER_ENCODING: [400, 'Transfer-Encoding is not a list of names with chunked once, at its end'],
-  ENCODING_IN_HTTP_1_0: [400, 'Transfer-Encoding in an HTTP/1.0 request'],
+  ENCODING_IN_HTTP_1_0: [400, 'Transfer-Encoding in HTTP/1.0'],
   MISSING_HOST: [400, 'an HTTP/1.1 request without Host'],
   DUPLICATE_HOST: [400, 'more than one Host'],
   BAD_HOST: [400, 'Host is not a host with an optional port'],
@@ -45,14 +45,18 @@ export class HeadError extends Error {
   readonly offset: number
   /** The name of the scanner's state at that byte. */
   readonly state: string
+  /** The byte itself; undefined where no single byte breaks the rule. */
+  readonly byte: number | undefined
 
-  constructor(code: HeadErrorCode, offset: number, state: string) {
+  constructor(code: HeadErrorCode, offset: number, state: string, byte?: number) {
     const [status, meaning] = FAULTS[code]
-    super(`${code}: ${meaning} (byte ${offset}, in ${state})`)
+    const value = byte === undefined ? '' : ` is 0x${byte.toString(16).padStart(2, '0')}`
+    super(`${code}: ${meaning} (byte ${offset}${value}, in ${state})`)
     this.code = code
     this.status = status
     this.offset = offset
     this.state = state
+    this.byte = byte
   }
 }
 

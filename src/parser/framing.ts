@@ -51,12 +51,33 @@ function checkRequest(bytes: Buffer, marks: Marks): Fault | undefined {
   return checkFields(bytes, marks, bytes[versionEnd - 1] === DIGIT_0, target)
 }
 
+/**
+ * The rules on the framing of a response that was mended: what may be read differently as it came must not be given a
+ * meaning by mending it. `mended`: the fields whose value was mended, by the index of their mark.
+ */
+export function checkMended(bytes: Buffer, marks: Marks, mended: ReadonlySet<number>): Fault | undefined {
+  for (const k of mended) {
+    const rule = ruleOf(bytes, marks[k]!)
+    if (rule === 'content-length') return { code: 'BAD_CONTENT_LENGTH', at: marks[k]! }
+    if (rule === 'transfer-encoding') return { code: 'BAD_TRANSFER_ENCODING', at: marks[k]! }
+  }
+  return checkFields(bytes, marks, bytes[marks[0]! - 1] === DIGIT_0, 'response')
+}
+
 function isHttp1(bytes: Buffer, start: number, end: number): boolean {
   return equals(bytes, start, end, 'HTTP/1.1') || equals(bytes, start, end, 'HTTP/1.0')
 }
 
-/** One pass over the names; only Host, Content-Length and Transfer-Encoding are looked into. */
-function checkFields(bytes: Buffer, marks: Marks, isHttp10: boolean, target: Authority | 'none'): Fault | undefined {
+/**
+ * One pass over the names; only Host, Content-Length and Transfer-Encoding are looked into. A response needs no Host,
+ * and may have another coding than chunked last: its body then goes on to the end of the connection (RFC 9112 6.3).
+ */
+function checkFields(
+  bytes: Buffer,
+  marks: Marks,
+  isHttp10: boolean,
+  target: Authority | 'none' | 'response',
+): Fault | undefined {
   let host = -1
   let length = -1
   let encoding = -1
@@ -69,6 +90,7 @@ function checkFields(bytes: Buffer, marks: Marks, isHttp10: boolean, target: Aut
     const start = skipBlanks(bytes, name + rule.length + 1, line)
     const end = dropBlanks(bytes, start, line)
     if (rule === 'host') {
+      if (target === 'response') continue
       if (host >= 0) return { code: 'DUPLICATE_HOST', at: name }
       host = start
       const fault = checkHost(bytes, start, end, target)
@@ -90,9 +112,9 @@ function checkFields(bytes: Buffer, marks: Marks, isHttp10: boolean, target: Aut
   if (encoding >= 0) {
     if (length >= 0) return { code: 'LENGTH_AND_ENCODING', at: Math.max(encoding, length) }
     if (isHttp10) return { code: 'ENCODING_IN_HTTP_1_0', at: encoding }
-    if (!isChunked) return { code: 'BAD_TRANSFER_ENCODING', at: encoding }
+    if (!isChunked && target !== 'response') return { code: 'BAD_TRANSFER_ENCODING', at: encoding }
   }
-  if (host < 0 && !isHttp10) return { code: 'MISSING_HOST', at: bytes.length - 2 }
+  if (host < 0 && !isHttp10 && target !== 'response') return { code: 'MISSING_HOST', at: bytes.length - 2 }
   return undefined
 }
 

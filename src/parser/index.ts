@@ -1,5 +1,6 @@
 export { HeadError, type HeadErrorCode, headErrorCodes } from './error.ts'
 export { Head, type Headers, type HeadKind } from './head.ts'
+export { LenientScanner } from './lenient.ts'
 export { DEFAULT_LIMITS, type HeadLimits } from './limits.ts'
-export { parseHead } from './parse.ts'
+export { type ParseOptions, parseHead } from './parse.ts'
 export { HeadScanner, type Verdict } from './scanner.ts'

@@ -329,18 +329,18 @@ export class HeadScanner {
 
   /** Refuses byte i. A NUL or a bare LF has a code of its own wherever it stands. */
   #bad(code: HeadErrorCode, byte: number, i: number): number {
-    if (byte === NUL) return this.#fail('NUL', i)
-    if (byte === LF) return this.#fail('BARE_LF', i)
-    return this.#fail(code, i)
+    if (byte === NUL) return this.#fail('NUL', i, byte)
+    if (byte === LF) return this.#fail('BARE_LF', i, byte)
+    return this.#fail(code, i, byte)
   }
 
-  #fail(code: HeadErrorCode, i: number): number {
-    this.#refuse(code, this.#intake.offset(i))
+  #fail(code: HeadErrorCode, i: number, byte?: number): number {
+    this.#refuse(code, this.#intake.offset(i), byte)
     return i
   }
 
-  #refuse(code: HeadErrorCode, offset: number): Verdict {
-    this.#error = new HeadError(code, offset, STATE_NAMES[this.#state]!)
+  #refuse(code: HeadErrorCode, offset: number, byte?: number): Verdict {
+    this.#error = new HeadError(code, offset, STATE_NAMES[this.#state]!, byte)
     this.#state = INVALID
     this.#intake = new Intake(this.#maxHeadBytes)
     return 'invalid'

@@ -11,6 +11,7 @@ export class Answer {
   readonly #client: net.Socket
   readonly #context: Context
   #source: Readable | undefined
+  #flow: Flow | undefined
 
   constructor(client: net.Socket, context: Context) {
     this.#client = client
@@ -33,6 +34,7 @@ export class Answer {
       moved: () => life.refresh(),
       changed: () => flow.state === 'flushed' && this.#linger(),
     })
+    this.#flow = flow
     const broken = (cause?: unknown) => {
       if (life.state === 'Replying' && flow.state === 'open') failed('REPLY_FAILED', cause)
     }
@@ -45,6 +47,7 @@ export class Answer {
 
   /** Lets go of the stream, whether or not it has ended. */
   stop(): void {
+    this.#flow?.stop()
     this.#source?.destroy()
   }
 

@@ -7,11 +7,20 @@ import { ProxyError, type ProxyErrorCode } from './error.ts'
 import { isHeard, publish } from './events.ts'
 import { Exchange } from './exchange.ts'
 import type { ClientInfo, Settings } from './options.ts'
+import { arrivalOf, Client, ProxyHeaderScanner, refusalOf } from './proxy-protocol/index.ts'
 import { HeadReader } from './reader.ts'
 import { reply } from './reply.ts'
-import { after, clientInfo, handOver, putBack, reset, settle, takeOut, tune } from './socket.ts'
+import { after, handOver, putBack, reset, settle, takeOut, tune } from './socket.ts'
 import { type ConnectionState, type Context, Life, PHASES } from './states.ts'
-import { type Dest, type Outcome, openUpstream, readOutcome, type StreamDest, whenConnected } from './upstream.ts'
+import {
+  type Dest,
+  headerFor,
+  type Outcome,
+  openUpstream,
+  readOutcome,
+  type StreamDest,
+  whenConnected,
+} from './upstream.ts'
 
 /** An errback that never gives up would spend the machine on a client that may have left: so much is enough. */
 const MOST_ATTEMPTS = 100
@@ -34,11 +43,11 @@ interface Request {
 
 /** One accepted connection, from its first byte until both sockets are closed. */
 export class Connection {
-  readonly client: ClientInfo
+  readonly #client: Client
   readonly #owner: Owner
   readonly #settings: Settings
   readonly #socket: net.Socket
-  readonly #life = new Life()
+  readonly #life: Life
   readonly #context: Context
   #request: Request | undefined
   /** The client asked with HEAD: an answer has no body. */
@@ -49,7 +58,7 @@ export class Connection {
   /** Backends tried. */
   #attempts = 0
   #upstream: Duplex | undefined
-  #reader: HeadReader | undefined
+  #reader: { stop(): void } | undefined
   #exchange: Exchange | undefined
   #answer: Answer | undefined
   /** Whoever is told so may ask for it again. */
@@ -59,7 +68,12 @@ export class Connection {
     this.#owner = owner
     this.#settings = owner.settings
     this.#socket = socket
-    this.client = clientInfo(socket)
+    this.#client = new Client(socket)
+    const arrival = arrivalOf(socket)
+    const isRefused = arrival !== undefined && 'code' in arrival
+    const isAnnounced = arrival === undefined && owner.settings.proxyProtocol !== undefined
+    this.#life = new Life(isRefused || isAnnounced ? 'AwaitingProxyHeader' : 'AwaitingHead')
+    if (arrival && !isRefused) this.#client.learn(arrival)
     this.#context = {
       settings: owner.settings,
       life: this.#life,
@@ -74,7 +88,13 @@ export class Connection {
     if (isHeard('open')) publish('open', { connection: this })
     if (this.state === 'Closed') return
     if (socket.destroyed) this.#close()
-    else this.#awaitHead()
+    else if (isRefused) this.#fail(arrival.code, arrival.cause)
+    else if (isAnnounced) this.#awaitProxyHeader()
+    else this.#awaitHead(owner.settings.headTimeout)
+  }
+
+  get client(): ClientInfo {
+    return this.#client.info
   }
 
   get state(): ConnectionState {
@@ -96,6 +116,12 @@ export class Connection {
     return this.#socket.bytesWritten
   }
 
+  /** Whether it has sent no byte of a request yet. */
+  get isSilent(): boolean {
+    if (this.state === 'AwaitingProxyHeader') return true
+    return this.state === 'AwaitingHead' && this.bytesRead === this.#client.headerBytes
+  }
+
   /** Has the kernel probe both sides when they are silent. Done once, however often it is asked for. */
   keepAlive(): void {
     const { keepAliveInitialDelay } = this.#settings
@@ -111,13 +137,32 @@ export class Connection {
     this.#abort()
   }
 
-  #awaitHead(): void {
+  #awaitProxyHeader(): void {
+    const { proxyProtocol, headTimeout } = this.#settings
+    const refusal = refusalOf(this.client, proxyProtocol!)
+    if (refusal) return this.#fail(refusal.code, refusal.cause)
+    const start = performance.now()
+    this.#life.arm(headTimeout, () => this.#fail('PROXY_HEADER_TIMEOUT'))
+    const scanner = new ProxyHeaderScanner()
+    this.#reader = new HeadReader(this.#socket, scanner, {
+      done: (header, rest) => {
+        this.#life.enter('AwaitingHead')
+        this.#client.learn(header)
+        putBack(this.#socket, rest)
+        this.#awaitHead(headTimeout && Math.max(1, headTimeout - (performance.now() - start)))
+      },
+      invalid: (error) => this.#fail('BAD_PROXY_HEADER', error),
+      ended: () => (this.bytesRead > 0 ? this.#fail('BAD_PROXY_HEADER', scanner.end()) : this.#close()),
+    })
+  }
+
+  #awaitHead(timeout: number): void {
     const scanner = new HeadScanner('request', this.#settings)
-    this.#life.arm(this.#settings.headTimeout, () => this.#fail('HEAD_TIMEOUT'))
+    this.#life.arm(timeout, () => this.#fail('HEAD_TIMEOUT'))
     this.#reader = new HeadReader(this.#socket, scanner, {
       done: (head, rest) => this.#route(head, rest),
       invalid: (error) => this.#fail('BAD_HEAD', error),
-      ended: () => (this.bytesRead > 0 ? this.#fail('BAD_HEAD', scanner.end()) : this.#close()),
+      ended: () => (this.isSilent ? this.#close() : this.#fail('BAD_HEAD', scanner.end())),
     })
   }
 
@@ -159,27 +204,38 @@ export class Connection {
   #connect(dest: StreamDest): void {
     this.#life.enter('Connecting')
     this.#attempts++
+    let header: Buffer | undefined
     let upstream: Duplex
     try {
-      upstream = openUpstream(dest, this.#settings)
+      header = headerFor(dest, () => this.#client.ends)
+      upstream = openUpstream(dest, this.#settings, header)
     } catch (cause) {
       // Not at once: an errback that keeps giving such a Dest would keep everybody else waiting.
       setImmediate(() => this.state === 'Connecting' && this.#fail('CONNECT_FAILED', cause))
       return
     }
+    this.#watch(upstream)
+    if (this.state === 'Closed') return this.#dropUpstream()
+    this.#life.arm(this.#settings.connectTimeout, () => this.#fail('CONNECT_TIMEOUT'))
+    whenConnected(upstream, dest, header, {
+      connected: (stream) => this.#upstream === upstream && this.#connected(stream),
+      failed: (cause) => this.#upstreamGone(upstream, cause),
+    })
+  }
+
+  #watch(upstream: Duplex): void {
     this.#upstream = upstream
     upstream.on('error', (cause) => this.#upstreamGone(upstream, cause))
     upstream.on('close', () => this.#upstreamGone(upstream))
-    if (this.state === 'Closed') return this.#dropUpstream()
-    this.#life.arm(this.#settings.connectTimeout, () => this.#fail('CONNECT_TIMEOUT'))
-    whenConnected(upstream, dest, () => this.#upstream === upstream && this.#connected(upstream))
   }
 
   #connected(upstream: Duplex): void {
+    // TLS has begun on it meanwhile.
+    if (this.#upstream !== upstream) this.#watch(upstream)
     this.#reached()
     if (this.state === 'Closed') return
     this.#exchange = new Exchange(this.#socket, upstream, this.#dest!, this.#context)
-    this.#exchange.start(this.#takeRequest(), this.#settings.modify != null && !this.#isHttp2)
+    this.#exchange.start(this.#takeRequest(), !this.#isHttp2)
   }
 
   #reached(): void {

@@ -2,6 +2,9 @@ import { HeadError } from '../parser/index.ts'
 
 /** Every way in which a connection can fail: the status a client gets where it still can get one, and what it means. */
 const FAILURES = {
+  UNTRUSTED_PROXY: [undefined, 'the peer is not one whose PROXY header is taken'],
+  BAD_PROXY_HEADER: [undefined, 'the PROXY header was refused'],
+  PROXY_HEADER_TIMEOUT: [undefined, 'the PROXY header took longer than headTimeout'],
   BAD_HEAD: [400, 'the request head was refused'],
   HEAD_TIMEOUT: [408, 'the request head took longer than headTimeout'],
   NO_DESTINATION: [503, 'lookup returned no destination'],
@@ -37,7 +40,7 @@ export class ProxyError extends Error {
   /** The status of the answer that the engine gives for it; undefined where it is too late for one. */
   readonly status: number | undefined
 
-  /** `cause` is the HeadError, the system's error, or what the hook threw. */
+  /** `cause` is the HeadError or ProxyHeaderError, the system's error, or what the hook threw. */
   constructor(code: ProxyErrorCode, phase: Phase, cause?: unknown) {
     const [status, meaning] = FAILURES[code]
     super(cause instanceof Error ? `${code}: ${meaning}: ${messageOf(cause)}` : `${code}: ${meaning}`)

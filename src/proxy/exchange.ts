@@ -1,6 +1,6 @@
 import type net from 'node:net'
 import type { Duplex } from 'node:stream'
-import { type Head, HeadScanner } from '../parser/index.ts'
+import { type Head, type HeadError, HeadScanner, LenientScanner } from '../parser/index.ts'
 import type { ProxyErrorCode } from './error.ts'
 import type { Settings } from './options.ts'
 import { Pump, type PumpEvents } from './pump.ts'
@@ -18,7 +18,7 @@ export class Exchange implements PumpEvents {
   readonly #life: Life
   readonly #settings: Settings
   readonly #pump: Pump
-  /** Reads the response head, where there is a modify. */
+  /** Reads the response head, where it is to be modified or mended. */
   #reader: HeadReader | undefined
 
   constructor(client: net.Socket, upstream: Duplex, dest: Dest, context: Context) {
@@ -31,14 +31,16 @@ export class Exchange implements PumpEvents {
     this.#pump = new Pump(client, upstream, this)
   }
 
-  /** Sends the request's first bytes, and lets the rest follow. `isModified`: modify gets the response head. */
-  start(request: readonly Buffer[], isModified: boolean): void {
+  /** Sends the request's first bytes, and lets the rest follow. `hasHead`: the response has one that could be read here. */
+  start(request: readonly Buffer[], hasHead: boolean): void {
+    const { modify, lenientResponses, responseHeadTimeout } = this.#settings
+    const isRead = hasHead && (modify != null || lenientResponses)
     // The state goes first: a stream that breaks inside of the first write has been sent something.
-    this.#life.enter(isModified || this.#settings.responseHeadTimeout > 0 ? 'AwaitingResponse' : 'Tunnelling')
+    this.#life.enter(isRead || responseHeadTimeout > 0 ? 'AwaitingResponse' : 'Tunnelling')
     this.#arm()
     writeTogether(this.#upstream, ...request)
     if (this.#life.state === 'Closed' || this.#life.state === 'Replying') return
-    if (isModified) this.#readResponse()
+    if (isRead) this.#readResponse()
     else this.#pump.startDown()
     this.#pump.startUp()
   }
@@ -67,17 +69,19 @@ export class Exchange implements PumpEvents {
     const events = {
       interim: () => this.#life.refresh(),
       done: (head: Head, rest: Buffer) => this.#modify(head, rest),
-      invalid: (error: Error) => this.#context.failed('BAD_RESPONSE_HEAD', error),
+      invalid: (error: HeadError) => this.#context.failed('BAD_RESPONSE_HEAD', error),
       ended: () => this.#context.failed('NO_RESPONSE'),
     }
-    this.#reader = new HeadReader(this.#upstream, new HeadScanner('response', this.#settings), events, this.#client)
+    const settings = this.#settings
+    const scanner = settings.lenientResponses ? new LenientScanner(settings) : new HeadScanner('response', settings)
+    this.#reader = new HeadReader(this.#upstream, scanner, events, this.#client)
   }
 
   #modify(head: Head, rest: Buffer): void {
     this.#reader = undefined
     this.#life.enter('Modifying')
     settle(
-      () => this.#settings.modify!(head, this.#dest),
+      () => this.#settings.modify?.(head, this.#dest),
       () => this.#life.state === 'Modifying' && this.#respond(head, rest),
       (cause) => this.#life.state === 'Modifying' && this.#context.failed('MODIFY_FAILED', cause),
     )

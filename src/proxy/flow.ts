@@ -1,5 +1,6 @@
 import net from 'node:net'
 import type { Readable, Writable } from 'node:stream'
+import { TLSSocket } from 'node:tls'
 import { BackendSocket, type Borrower } from './backend-socket.ts'
 import { bytesOf } from './socket.ts'
 
@@ -8,6 +9,24 @@ import { bytesOf } from './socket.ts'
 //   ended    the source has sent its last byte, and the sink is told to end after it
 //   flushed  the sink has passed on every byte, and its FIN
 export type FlowState = 'open' | 'ended' | 'flushed'
+
+const NOTHING = Buffer.alloc(0)
+
+/**
+ * libuv before 1.52 (Node 20 and 22) takes a reset that comes with the last bytes for an end: libuv#4997. To write
+ * nothing sends nothing, but on a socket that was reset it fails: with ECONNRESET where no FIN came first.
+ */
+export const TAKES_RESETS_FOR_ENDS = Number.parseFloat(process.versions.uv ?? '') < 1.52
+
+function canAsk(source: Readable): source is net.Socket {
+  if (!TAKES_RESETS_FOR_ENDS || !(source instanceof net.Socket) || source instanceof TLSSocket) return false
+  // Behind what waits to be written the answer would be long in coming, but from a socket that has no peer any more.
+  return source.writable && (source.writableLength === 0 || source.remoteAddress === undefined)
+}
+
+function isReset(error: NodeJS.ErrnoException | null | undefined): boolean {
+  return error?.code === 'ECONNRESET'
+}
 
 export interface FlowEvents {
   /** So many bytes move on; 0 when a sink that lagged wants more. */
@@ -26,6 +45,7 @@ export class Flow implements Borrower {
   readonly #events: FlowEvents
   #state: FlowState = 'open'
   #isDiscarding = false
+  #isStopped = false
   /** The source waits for the sink to have written what was borrowed. */
   #isOwing = false
   /** Listeners that are made when they are needed: most flows never wait, and many are idle for long. */
@@ -48,13 +68,14 @@ export class Flow implements Borrower {
     // Any other sink may keep what it was given, even when it says that it has written it.
     if (this.#source instanceof BackendSocket && this.#sink instanceof net.Socket) this.#source.borrower = this
     // A source that was paused may have told of its end when nobody listened.
-    if (this.#source.readableEnded) this.#end()
+    if (this.#source.readableEnded) this.#ended()
     else if (this.#sink.writableNeedDrain) this.#wait()
     else this.#source.resume()
   }
 
   /** Lets go of both; the source stays paused. */
   stop(): void {
+    this.#isStopped = true
     this.#source.off('data', this.#move)
     this.#source.off('end', this.#ended)
     if (this.#source instanceof BackendSocket) this.#source.borrower = undefined
@@ -110,7 +131,12 @@ export class Flow implements Borrower {
 
   readonly #ended = (): void => {
     // Whoever heard of the end before may have known better: then an error follows it.
-    if (!this.#source.errored) this.#end()
+    if (this.#source.errored) return
+    if (!canAsk(this.#source)) return this.#end()
+    this.#source.write(NOTHING, (error) => {
+      // The socket's 'error' comes next.
+      if (!this.#isStopped && !isReset(error)) this.#end()
+    })
   }
 
   #end(): void {

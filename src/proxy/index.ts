@@ -1,6 +1,7 @@
 export type { Connection } from './connection.ts'
 export { isExhausted, messageOf, type Phase, ProxyError, type ProxyErrorCode, proxyErrorCodes } from './error.ts'
 export { type ConnectionEvents, hear } from './events.ts'
+export { isNetwork, Networks, normalize } from './networks.ts'
 export {
   anObject,
   type ClientInfo,
@@ -15,9 +16,16 @@ export {
   type Rule,
   show,
 } from './options.ts'
+export {
+  type BehindProxyOptions,
+  behindProxy,
+  ProxyHeaderError,
+  type ProxyHeaderErrorCode,
+  proxyHeaderErrorCodes,
+} from './proxy-protocol/index.ts'
 export { HeadReader } from './reader.ts'
 export { plainText } from './reply.ts'
 export { addUp, type Counters, createServer, handler, ProxyServer } from './server.ts'
 export { after, hostPort, reset } from './socket.ts'
 export type { ConnectionState } from './states.ts'
-export { type Dest, openUpstream, type StreamDest, whenConnected } from './upstream.ts'
+export { type Dest, headerFor, openUpstream, type StreamDest, whenConnected } from './upstream.ts'

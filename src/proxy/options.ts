@@ -2,9 +2,10 @@ import type { Readable } from 'node:stream'
 import { inspect } from 'node:util'
 import { DEFAULT_LIMITS, type Head, type HeadLimits } from '../parser/index.ts'
 import type { ProxyError } from './error.ts'
+import { isNetwork, NETWORK_TAKES, Networks } from './networks.ts'
 import type { Dest } from './upstream.ts'
 
-/** Who is at the other end of an accepted connection. */
+/** Who is at the other end of an accepted connection: the peer, or the client that its PROXY header names. */
 export interface ClientInfo {
   readonly remoteAddress: string | undefined
   readonly remotePort: number | undefined
@@ -34,11 +35,17 @@ export interface Hooks<D extends Dest = Dest> {
 }
 
 export interface Limits extends HeadLimits {
-  /** ms from accept to the end of the request head; then 408. 0: none. Default 30000. */
+  /**
+   * Every connection is to begin with a PROXY header, version 1 or 2, of one of these addresses, networks as in
+   * '10.0.0.0/8', or 'unix' for the clients of Unix sockets; any other is reset. `client` is whom the header names.
+   * Default: none is, and none is read.
+   */
+  proxyProtocol?: readonly string[] | undefined
+  /** ms from accept to the end of the request head; then 408, or a reset where a PROXY header is late. 0: none. Default 30000. */
   headTimeout?: number
   /**
-   * ms from the last byte sent to the backend to its response head (without `modify`: its first byte); then 504. An
-   * interim head starts it anew. Default 0: none.
+   * ms from the last byte sent to the backend to its response head (where that is not read, its first byte); then 504.
+   * An interim head starts it anew. Default 0: none.
    */
   responseHeadTimeout?: number
   /** ms for the connection to one backend, TLS included; then 504, or errback. 0: none. Default 10000. */
@@ -47,6 +54,12 @@ export interface Limits extends HeadLimits {
   idleTimeout?: number
   /** ms without a byte once one side has ended, or from errback's Readable; then both sides are reset. 0: none. Default 60000. */
   halfCloseTimeout?: number
+  /**
+   * Take response heads that are not right to the letter, as `LenientScanner` does, and send the client a clean one:
+   * of the first response of a connection, `modify` or not. Default false: such a head makes a 502 where there is a
+   * `modify`, and goes through unread where there is none.
+   */
+  lenientResponses?: boolean
   /** Send small packets at once (TCP_NODELAY), on both sides. Default true. */
   noDelay?: boolean
   /** Have the kernel probe silent connections (SO_KEEPALIVE), on both sides, once they have lasted for seconds. Default true. */
@@ -58,7 +71,8 @@ export interface Limits extends HeadLimits {
 export type ProxyOptions<D extends Dest = Dest> = Hooks<D> & Limits
 
 /** Options with every default in its place. */
-export type Settings<D extends Dest = Dest> = Hooks<D> & Required<Limits>
+export type Settings<D extends Dest = Dest> = Hooks<D> &
+  Required<Omit<Limits, 'proxyProtocol'>> & { proxyProtocol: Networks | undefined }
 
 /** The largest delay that a Node timer takes. */
 export const LONGEST_MS = 2 ** 31 - 1
@@ -73,7 +87,7 @@ export interface Rule {
 }
 
 const isFunction = (value: unknown) => typeof value === 'function'
-const optionalFunction: Rule = {
+export const optionalFunction: Rule = {
   takes: 'a function',
   isRight: (value) => value === undefined || value === null || isFunction(value),
 }
@@ -106,14 +120,21 @@ export const OPTION_RULES: Readonly<Record<keyof ProxyOptions, Rule>> = {
   connectTimeout: ms(10_000),
   idleTimeout: ms(0),
   halfCloseTimeout: ms(60_000),
+  lenientResponses: flag(false),
   noDelay: flag(true),
   keepAlive: flag(true),
   keepAliveInitialDelay: ms(60_000),
+  proxyProtocol: {
+    takes: `a list of one or more, each ${NETWORK_TAKES}`,
+    isRight: (value) =>
+      value === undefined || (Array.isArray(value) && value.length > 0 && [...value].every(isNetwork)),
+  },
 }
 
 /** Fills in the defaults. @throws {TypeError} on an option that is unknown or wrong: it names the option, what it got and what it takes */
 export function checkOptions<D extends Dest>(options: ProxyOptions<D>): Settings<D> {
-  return checkBy('', OPTION_RULES, options) as unknown as Settings<D>
+  const { proxyProtocol, ...checked } = checkBy('', OPTION_RULES, options) as unknown as Required<ProxyOptions<D>>
+  return { ...checked, proxyProtocol: proxyProtocol && new Networks('proxyProtocol', proxyProtocol) }
 }
 
 /** Holds an object against a table of options, and fills in the defaults. `under` is the option that the object is. */

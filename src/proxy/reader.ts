@@ -1,25 +1,35 @@
 import type { Readable, Writable } from 'node:stream'
-import type { Head, HeadError, HeadScanner } from '../parser/index.ts'
+import { Head, type HeadError } from '../parser/index.ts'
 import { bytesOf } from './socket.ts'
 
-export interface HeadReaderEvents {
+/** What finds a head in bytes: a HeadScanner for one. */
+export interface Scanner<H, E> {
+  push(bytes: Uint8Array): 'more' | 'head' | 'invalid'
+  readonly head: H | undefined
+  readonly rest: Buffer
+  readonly error: E | undefined
+  /** For the head after an interim one. */
+  reset?(): void
+}
+
+export interface HeadReaderEvents<H = Head, E = HeadError> {
   /** The final head, and what came with it. */
-  done(head: Head, rest: Buffer): void
-  invalid(error: HeadError): void
+  done(head: H, rest: Buffer): void
+  invalid(error: E): void
   /** The stream ended before the head did. */
   ended(): void
   /** An interim response head came, and was passed on. */
   interim?(): void
 }
 
-/** Reads a stream up to the end of a head, and leaves it paused. Interim response heads go on to the sink untouched. */
-export class HeadReader {
+/** Reads a stream up to the end of a head, and leaves it paused. Interim response heads go on to the sink. */
+export class HeadReader<H = Head, E = HeadError> {
   readonly #source: Readable
-  readonly #scanner: HeadScanner
-  readonly #events: HeadReaderEvents
+  readonly #scanner: Scanner<H, E>
+  readonly #events: HeadReaderEvents<H, E>
   readonly #sink: Writable | undefined
 
-  constructor(source: Readable, scanner: HeadScanner, events: HeadReaderEvents, sink?: Writable) {
+  constructor(source: Readable, scanner: Scanner<H, E>, events: HeadReaderEvents<H, NoInfer<E>>, sink?: Writable) {
     this.#source = source
     this.#scanner = scanner
     this.#events = events
@@ -55,7 +65,7 @@ export class HeadReader {
       }
       if (!this.#sink!.write(head.bytes())) this.#source.pause()
       this.#events.interim?.()
-      scanner.reset()
+      scanner.reset!()
       bytes = rest
     }
   }
@@ -71,6 +81,6 @@ export class HeadReader {
 }
 
 // RFC 9110 15.2: a 1xx comes before the final response, but after a 101 the connection speaks another protocol.
-function isInterim(head: Head): boolean {
-  return head.kind === 'response' && head.status < 200 && head.status !== 101
+function isInterim(head: unknown): head is Head {
+  return head instanceof Head && head.kind === 'response' && head.status < 200 && head.status !== 101
 }

@@ -1,6 +1,6 @@
 import net from 'node:net'
 import { Connection, type Owner } from './connection.ts'
-import type { ProxyError } from './error.ts'
+import type { ProxyError, ProxyErrorCode } from './error.ts'
 import { checkOptions, type Hooks, type ProxyOptions, type Settings } from './options.ts'
 import { reset } from './socket.ts'
 import type { Dest } from './upstream.ts'
@@ -14,6 +14,14 @@ const SILENCE_MS = 1_000
  */
 const KEEP_ALIVE_EVERY_MS = 5_000
 
+const BAD_HEADS: ReadonlySet<ProxyErrorCode> = new Set([
+  'BAD_HEAD',
+  'HEAD_TIMEOUT',
+  'UNTRUSTED_PROXY',
+  'BAD_PROXY_HEADER',
+  'PROXY_HEADER_TIMEOUT',
+])
+
 /** What has happened since the start. */
 export interface Counters {
   /** Connections accepted. */
@@ -22,7 +30,7 @@ export interface Counters {
   open: number
   /** Backends reached. */
   connected: number
-  /** Request heads refused: malformed, too large or too slow. */
+  /** Request heads and PROXY headers refused: malformed, too large, too slow, or of somebody who is not trusted. */
   badHeads: number
   /** Backends not reached; a connection may count several. */
   connectFailures: number
@@ -87,7 +95,7 @@ class Engine implements Owner {
   }
 
   failed({ code }: ProxyError): void {
-    if (code === 'BAD_HEAD' || code === 'HEAD_TIMEOUT') this.#counters.badHeads++
+    if (BAD_HEADS.has(code)) this.#counters.badHeads++
     else if (code === 'CONNECT_FAILED' || code === 'CONNECT_TIMEOUT') this.#counters.connectFailures++
   }
 
@@ -147,7 +155,7 @@ export class ProxyServer<D extends Dest = Dest> extends net.Server {
   async drain(ms = Number.POSITIVE_INFINITY): Promise<void> {
     if (typeof ms !== 'number' || !(ms >= 0)) throw new TypeError(`drain: got ${ms}; takes ms from 0`)
     const timer = ms < 2 ** 31 ? setTimeout(() => this.#destroy(() => true), ms) : undefined
-    const silence = setTimeout(() => this.#destroy(isSilent), SILENCE_MS)
+    const silence = setTimeout(() => this.#destroy(({ isSilent }) => isSilent), SILENCE_MS)
     this.#engine.drains++
     const closed = new Promise<void>((resolve) => this.close(() => resolve()))
     await Promise.all([closed, this.#engine.whenIdle()])
@@ -159,10 +167,6 @@ export class ProxyServer<D extends Dest = Dest> extends net.Server {
   #destroy(isMeant: (connection: Connection) => boolean): void {
     for (const connection of this.active) if (isMeant(connection)) connection.destroy()
   }
-}
-
-function isSilent({ state, bytesRead }: Connection): boolean {
-  return state === 'AwaitingHead' && bytesRead === 0
 }
 
 /**

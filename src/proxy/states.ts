@@ -3,6 +3,8 @@ import type { Settings } from './options.ts'
 
 // The states of a connection, each with the moves that are legal from it. `Closed` is entered exactly once.
 const MOVES = {
+  // Reads the PROXY header that a trusted peer puts before all else, where that is asked for.
+  AwaitingProxyHeader: ['AwaitingHead', 'Closed'],
   // Reads the client until its request head is whole.
   AwaitingHead: ['Routing', 'Replying', 'Closed'],
   // A hook says where to go: lookup, or errback where that failed. The client is paused.
@@ -27,6 +29,7 @@ export type ConnectionState = keyof typeof MOVES
 
 /** What an error calls the state that it came in. */
 export const PHASES: Readonly<Record<ConnectionState, Phase>> = {
+  AwaitingProxyHeader: 'head',
   AwaitingHead: 'head',
   Routing: 'lookup',
   Connecting: 'connect',
@@ -46,8 +49,12 @@ export function checkMove(from: ConnectionState, to: ConnectionState): void {
 
 /** Where a connection is in its life, with the one time-out that its state has, or none. */
 export class Life {
-  #state: ConnectionState = 'AwaitingHead'
+  #state: ConnectionState
   #timer: NodeJS.Timeout | undefined
+
+  constructor(first: ConnectionState = 'AwaitingHead') {
+    this.#state = first
+  }
 
   get state(): ConnectionState {
     return this.#state

@@ -3,7 +3,8 @@ import type { Duplex, Readable } from 'node:stream'
 import tls from 'node:tls'
 import { inspect } from 'node:util'
 import { BackendSocket, broken, readOn } from './backend-socket.ts'
-import type { Settings } from './options.ts'
+import { type Settings, show } from './options.ts'
+import { type Announced, type ProxyVersion, proxyHeader } from './proxy-protocol/index.ts'
 import { isDuplex, isReadable } from './socket.ts'
 
 interface OverTls {
@@ -11,10 +12,15 @@ interface OverTls {
   tls?: boolean | tls.ConnectionOptions | undefined
 }
 
-type PortDest = { port: number; host?: string | undefined } & OverTls
-type PathDest = { path: string } & OverTls
+interface Announcing {
+  /** Tell the backend who the client is, by a PROXY header of this version before all else, TLS included. */
+  sendProxy?: ProxyVersion | undefined
+}
+
+type PortDest = { port: number; host?: string | undefined } & OverTls & Announcing
+type PathDest = { path: string } & OverTls & Announcing
 type ServerDest = { server: net.Server }
-type ConnectDest = { connect(): Duplex } & OverTls
+type ConnectDest = { connect(): Duplex } & OverTls & Announcing
 
 /**
  * Where a connection goes. An object of your own with one of these forms in it: hooks get the very object back. Where
@@ -67,9 +73,19 @@ export function readOutcome(value: unknown): Outcome {
     : { kind: 'stream', dest: value as StreamDest }
 }
 
-/** Starts a connection to a backend. May throw what `dest.connect` or `tls.connect` throws. */
-export function openUpstream(dest: StreamDest, settings: SocketSettings): Duplex {
-  const upstream = open(dest, settings)
+/** The PROXY header for a backend that wants one. @throws {TypeError} on a version that there is not */
+export function headerFor({ sendProxy }: StreamDest, from: () => Announced): Buffer | undefined {
+  if (sendProxy === undefined) return undefined
+  if (sendProxy !== 1 && sendProxy !== 2) throw new TypeError(`dest.sendProxy: got ${show(sendProxy)}; takes 1 or 2`)
+  return proxyHeader(sendProxy, from())
+}
+
+/**
+ * Starts a connection to a backend; one that is to have a header before TLS is without TLS until `whenConnected` sees to
+ * it. May throw what `dest.connect` or `tls.connect` throws.
+ */
+export function openUpstream(dest: StreamDest, settings: SocketSettings, header: Buffer | undefined): Duplex {
+  const upstream = open(dest, settings, header !== undefined)
   if (upstream instanceof net.Socket && !(upstream instanceof BackendSocket)) readOnWriteError(upstream)
   return upstream
 }
@@ -84,25 +100,30 @@ function readOnWriteError(socket: net.Socket): void {
   socket._writev = (chunks, done) => (isBroken() ? done() : _writev.call(socket, chunks, readOn(socket, done)))
 }
 
-function open(dest: StreamDest, settings: SocketSettings): Duplex {
-  if (isConnectDest(dest)) return openOwn(dest)
-  if (isPathDest(dest)) {
-    const { path } = dest
-    return dest.tls ? overTls(dest.tls, { path }) : new BackendSocket(settings.noDelay).connect({ path })
-  }
-  const { host = 'localhost', port } = dest
-  // An address needs neither a look-up nor a race between families.
-  const isName = net.isIP(host) === 0
-  const address = { host, port, autoSelectFamily: isName && net.getDefaultAutoSelectFamily() }
-  if (!dest.tls) return new BackendSocket(settings.noDelay).connect(address)
-  const socket = overTls(dest.tls, isName ? { ...address, servername: host } : address)
+function open(dest: StreamDest, settings: SocketSettings, hasHeader: boolean): Duplex {
+  if (isConnectDest(dest)) return openOwn(dest, hasHeader)
+  const target = targetOf(dest)
+  if (!dest.tls) return new BackendSocket(settings.noDelay).connect(target)
+  const socket = hasHeader ? beforeTls(dest.tls, target) : overTls(dest.tls, target)
+  if ('path' in target) return socket
   socket.setNoDelay(settings.noDelay)
   socket.setKeepAlive(settings.keepAlive, settings.keepAliveInitialDelay)
   return socket
 }
 
+type Target = net.NetConnectOpts & { servername?: string }
+
+/** Where to connect to, as Node takes it, with the name for TLS. */
+function targetOf(dest: PortDest | PathDest): Target {
+  if (isPathDest(dest)) return { path: dest.path }
+  const { host = 'localhost', port } = dest
+  // An address needs neither a look-up nor a race between families.
+  if (net.isIP(host) !== 0) return { host, port, autoSelectFamily: false }
+  return { host, port, autoSelectFamily: net.getDefaultAutoSelectFamily(), servername: host }
+}
+
 /** @throws {TypeError} on what is no stream, and the stream's own error on one that is over already: it would never tell */
-function openOwn(dest: ConnectDest): Duplex {
+function openOwn(dest: ConnectDest, hasHeader: boolean): Duplex {
   const stream: unknown = dest.connect()
   if (!isDuplex(stream)) throw new TypeError(`dest.connect returned ${inspect(stream, { depth: 0 })}; takes a Duplex`)
   stream.on('error', () => undefined)
@@ -112,25 +133,70 @@ function openOwn(dest: ConnectDest): Duplex {
     }
     // A backend that ends its side may still be sent the rest of the request.
     stream.allowHalfOpen = true
-    return dest.tls ? overTls(dest.tls, { socket: stream }) : stream
+    return dest.tls && !hasHeader ? overTls(dest.tls, { socket: stream }) : stream
   } catch (cause) {
     stream.destroy()
     throw cause
   }
 }
 
+const HALF_OPEN: net.SocketConstructorOpts = { allowHalfOpen: true }
+
 function overTls(options: true | tls.ConnectionOptions, target: tls.ConnectionOptions): tls.TLSSocket {
-  const half: net.SocketConstructorOpts = { allowHalfOpen: true }
-  return tls.connect({ ...target, ...(options === true ? undefined : options), ...half })
+  return tls.connect({ ...target, ...own(options), ...HALF_OPEN })
+}
+
+/** What `overTls` would connect, without TLS yet. */
+function beforeTls(options: true | tls.ConnectionOptions, target: Target): net.Socket {
+  return net.connect({ ...target, ...(own(options) as object), ...HALF_OPEN })
+}
+
+function own(options: true | tls.ConnectionOptions): tls.ConnectionOptions {
+  return options === true ? {} : options
+}
+
+interface ConnectEvents {
+  /** Bytes can be sent, to this stream. A header is on its way; what is sent now goes in the same packet. */
+  connected(stream: Duplex): void
+  /** What the 'error' of the stream that was opened does not tell. */
+  failed(cause: Error): void
 }
 
 /** Calls back when bytes can be sent: at once, where they can be now. What fails is told by the stream's 'error'. */
-export function whenConnected(upstream: Duplex, dest: StreamDest, connected: () => void): void {
+export function whenConnected(
+  upstream: Duplex,
+  dest: StreamDest,
+  header: Buffer | undefined,
+  { connected, failed }: ConnectEvents,
+): void {
+  if (!header) return whenOpen(upstream, dest, () => connected(upstream))
+  whenOpen(upstream, dest, () => {
+    if (!dest.tls) {
+      // What else is written in this turn goes with it.
+      upstream.cork()
+      upstream.write(header)
+      process.nextTick(() => upstream.uncork())
+      return connected(upstream)
+    }
+    upstream.write(header)
+    try {
+      const target = isConnectDest(dest) ? {} : targetOf(dest)
+      const secure = overTls({ ...own(dest.tls), socket: upstream }, target)
+      readOnWriteError(secure)
+      secure.on('error', failed)
+      whenOpen(secure, dest, () => connected(secure))
+    } catch (cause) {
+      failed(cause as Error)
+    }
+  })
+}
+
+function whenOpen(upstream: Duplex, dest: StreamDest, opened: () => void): void {
   const event = connectEvent(upstream)
-  if (!event) return connected()
+  if (!event) return opened()
   upstream.once(event, () => {
     if (isOwnPeer(upstream, dest)) upstream.destroy(selfConnected())
-    else connected()
+    else opened()
   })
 }
 

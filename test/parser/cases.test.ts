@@ -17,15 +17,20 @@ const SUITES = {
   limits: LIMITS,
 }
 
-function refusedWith(code: keyof typeof headErrorCodes, offset: number, state: string): Outcome {
+/** Refused for no byte: for what the whole says, or for what there is too much or too little of. */
+const BYTELESS = new Set(['INCOMPLETE', 'TRAILING_BYTES', 'HEAD_TOO_LARGE', 'TOO_MANY_FIELDS'])
+
+function refusedWith(code: keyof typeof headErrorCodes, bytes: Buffer, offset: number, state: string): Outcome {
   const [status, meaning] = headErrorCodes[code]
-  const message = `${code}: ${meaning} (byte ${offset}, in ${state})`
-  return { verdict: 'invalid', code, status, offset, state, message }
+  const byte = state === 'Rules' || BYTELESS.has(code) ? undefined : bytes[offset]
+  const is = byte === undefined ? '' : ` is 0x${byte < 16 ? '0' : ''}${byte.toString(16)}`
+  const message = `${code}: ${meaning} (byte ${offset}${is}, in ${state})`
+  return { verdict: 'invalid', code, status, offset, state, byte, message }
 }
 
 function outcomeOf(one: Case): Outcome {
   const { bytes, mark } = read(one)
-  if ('code' in one.expected) return refusedWith(one.expected.code, mark, one.expected.state)
+  if ('code' in one.expected) return refusedWith(one.expected.code, bytes, mark, one.expected.state)
   const text = bytes.toString('latin1')
   const begin = text.startsWith('\r\n') ? 2 : 0
   return { verdict: 'head', ...one.expected, bytes: text.slice(begin, mark), rest: text.slice(mark) }
@@ -60,7 +65,9 @@ describe.for(Object.entries(SUITES))('%s', ([, cases]) => {
       if (JSON.stringify(outcome) !== JSON.stringify(expected)) expect(outcome, `cut at ${at}`).toEqual(expected)
     }
     const hasRest = expected.verdict === 'head' && expected.rest !== ''
-    expect(parsed(bytes, one), 'parseHead').toEqual(hasRest ? refusedWith('TRAILING_BYTES', mark, 'Done') : expected)
+    expect(parsed(bytes, one), 'parseHead').toEqual(
+      hasRest ? refusedWith('TRAILING_BYTES', bytes, mark, 'Done') : expected,
+    )
   })
 })
 

@@ -1,14 +1,28 @@
-import { type HeadError, type HeadKind, type HeadLimits, HeadScanner } from '../../src/parser/index.ts'
+import {
+  type HeadError,
+  type HeadKind,
+  type HeadLimits,
+  HeadScanner,
+  type LenientScanner,
+} from '../../src/parser/index.ts'
 
 /** What came of a stream of bytes: all strings are Latin-1. */
 export type Outcome =
   | { verdict: 'head'; first: string; fields: [name: string, value: string][]; bytes: string; rest: string }
-  | { verdict: 'invalid'; code: string; status: number; offset: number; state: string; message: string }
+  | {
+      verdict: 'invalid'
+      code: string
+      status: number
+      offset: number
+      state: string
+      byte: number | undefined
+      message: string
+    }
 
 export const latin1 = (text: string) => Buffer.from(text, 'latin1')
 
-export function refusal({ code, status, offset, state, message }: HeadError): Outcome {
-  return { verdict: 'invalid', code, status, offset, state, message }
+export function refusal({ code, status, offset, state, byte, message }: HeadError): Outcome {
+  return { verdict: 'invalid', code, status, offset, state, byte, message }
 }
 
 /**
@@ -16,7 +30,10 @@ export function refusal({ code, status, offset, state, message }: HeadError): Ou
  * written over as soon as the scanner wants more: it may not have kept it.
  */
 export function feed(kind: HeadKind, pieces: readonly Buffer[], limits?: HeadLimits): Outcome {
-  const scanner = new HeadScanner(kind, limits)
+  return feedTo(new HeadScanner(kind, limits), pieces)
+}
+
+export function feedTo(scanner: HeadScanner | LenientScanner, pieces: readonly Buffer[]): Outcome {
   for (const [at, piece] of pieces.entries()) {
     const chunk = Buffer.from(piece)
     const verdict = scanner.push(chunk)

@@ -32,8 +32,15 @@ describe('HeadScanner', () => {
     const { error } = scanner
     expect(error).toBeInstanceOf(HeadError)
     expect(error).toBeInstanceOf(Error)
-    expect(error).toMatchObject({ name: 'HeadError', code: 'BARE_LF', status: 400, offset: 14, state: 'VersionEnd' })
-    expect(error?.message).toBe('BARE_LF: an LF without its CR (byte 14, in VersionEnd)')
+    expect(error).toMatchObject({
+      name: 'HeadError',
+      code: 'BARE_LF',
+      status: 400,
+      offset: 14,
+      byte: 10,
+      state: 'VersionEnd',
+    })
+    expect(error?.message).toBe('BARE_LF: an LF without its CR (byte 14 is 0x0a, in VersionEnd)')
     expect(scanner.push(latin1(HEAD))).toBe('invalid')
     expect(scanner.end()).toBe(error)
     expect(scanner.error).toBe(error)

@@ -69,7 +69,7 @@ export class Tally {
         return count
       },
       set: (source: Buffer, at: number) => {
-        bytes.set(this.#real.get(source)!, at)
+        bytes.set(this.#real.get(source) ?? source, at)
         this.copied += source.length
       },
       toString: (encoding: BufferEncoding, start = 0, end = bytes.length) => {

@@ -6,6 +6,9 @@ import { reply } from '../../src/proxy/reply.ts'
 import { answer, withoutDate } from '../helpers/proxy.ts'
 
 const STATUS: Record<ProxyErrorCode, number | undefined> = {
+  UNTRUSTED_PROXY: undefined,
+  BAD_PROXY_HEADER: undefined,
+  PROXY_HEADER_TIMEOUT: undefined,
   BAD_HEAD: 400,
   HEAD_TIMEOUT: 408,
   NO_DESTINATION: 503,

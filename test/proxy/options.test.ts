@@ -8,9 +8,10 @@ import { GET, startProxy, Watch } from '../helpers/proxy.ts'
 const lookup = () => undefined
 
 const MS = 'takes an integer from 0 to 2147483647 (ms; 0 for none)'
+const NETWORKS = "takes a list of one or more, each an address, a network as in '10.0.0.0/8', or 'unix'"
 const NAMES =
   'lookup, modify, errback, maxHeadBytes, maxFields, headTimeout, responseHeadTimeout, connectTimeout, idleTimeout, ' +
-  'halfCloseTimeout, noDelay, keepAlive, keepAliveInitialDelay'
+  'halfCloseTimeout, lenientResponses, noDelay, keepAlive, keepAliveInitialDelay, proxyProtocol'
 
 const BAD: [options: unknown, message: string][] = [
   [undefined, 'options: got undefined; takes a lookup function or an object'],
@@ -39,7 +40,13 @@ const BAD: [options: unknown, message: string][] = [
   [{ lookup, idleTimeout: 10n }, `idleTimeout: got 10n; ${MS}`],
   [{ lookup, halfCloseTimeout: null }, `halfCloseTimeout: got null; ${MS}`],
   [{ lookup, keepAliveInitialDelay: '1' }, `keepAliveInitialDelay: got '1'; ${MS}`],
+  [{ lookup, proxyProtocol: '10.0.0.1' }, `proxyProtocol: got '10.0.0.1'; ${NETWORKS}`],
+  [{ lookup, proxyProtocol: [] }, `proxyProtocol: got []; ${NETWORKS}`],
+  [{ lookup, proxyProtocol: ['unix', '10.0.0.0/33'] }, `proxyProtocol: got [ 'unix', '10.0.0.0/33' ]; ${NETWORKS}`],
+  [{ lookup, proxyProtocol: [undefined] }, `proxyProtocol: got [ undefined ]; ${NETWORKS}`],
+  [{ lookup, proxyProtocol: true }, `proxyProtocol: got true; ${NETWORKS}`],
   [{ lookup, noDelay: 1 }, 'noDelay: got 1; takes true or false'],
+  [{ lookup, lenientResponses: 'yes' }, "lenientResponses: got 'yes'; takes true or false"],
   [{ lookup, keepAlive: 'yes' }, "keepAlive: got 'yes'; takes true or false"],
   [{ lookup, headTimeOut: 5 }, `headTimeOut: is no option; takes ${NAMES}`],
   [{ lookup, timeout: undefined }, `timeout: is no option; takes ${NAMES}`],
@@ -73,9 +80,11 @@ describe('options', () => {
       connectTimeout: 10_000,
       idleTimeout: 0,
       halfCloseTimeout: 60_000,
+      lenientResponses: false,
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: 60_000,
+      proxyProtocol: undefined,
     })
   })
 

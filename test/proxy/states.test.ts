@@ -2,6 +2,7 @@ import { describe, expect, test, vi } from 'vitest'
 import { type ConnectionState, checkMove, Life, PHASES } from '../../src/proxy/states.ts'
 
 const LEGAL: Record<ConnectionState, ConnectionState[]> = {
+  AwaitingProxyHeader: ['AwaitingHead', 'Closed'],
   AwaitingHead: ['Routing', 'Replying', 'Closed'],
   Routing: ['Connecting', 'HandedOver', 'Replying', 'Closed'],
   Connecting: ['Routing', 'AwaitingResponse', 'Tunnelling', 'Closed'],

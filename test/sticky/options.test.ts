@@ -10,7 +10,7 @@ const SECRET = 'a string or bytes, not empty, or a list of them'
 const ATTRIBUTES = "cookie attributes, as in 'Path=/; Secure'"
 const LIMITS =
   'maxHeadBytes, maxFields, headTimeout, responseHeadTimeout, connectTimeout, idleTimeout, halfCloseTimeout, ' +
-  'noDelay, keepAlive, keepAliveInitialDelay'
+  'lenientResponses, noDelay, keepAlive, keepAliveInitialDelay, proxyProtocol'
 
 function refused(value: unknown[], message: string): void {
   let error: unknown

@@ -43,6 +43,11 @@ function isAddress(hostname: string): boolean {
 
 /** Refuses what a page of another origin sends. Whoever sends no Origin is no page, or does not only read. */
 export const sameOrigin: MiddlewareHandler = async (c, next) => {
+  const site = c.req.header('sec-fetch-site')
+  // Browsers say so themselves (Fetch Metadata); no script can write it. 'none': no page has asked, its user has.
+  if (site !== undefined && site !== 'same-origin' && site !== 'none') {
+    return refuse(c, 403, `Sec-Fetch-Site: got ${JSON.stringify(site)}; takes same-origin`)
+  }
   const origin = c.req.header('origin')
   if (origin === undefined) return next()
   // The scheme is not compared: a TLS proxy in front may make it https.

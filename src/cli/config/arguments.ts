@@ -15,6 +15,7 @@ const OPTIONS: readonly (readonly [flags: string, isList?: true])[] = [
   ['--tls-key <file>', true],
   ['--forwarded'],
   ['--trust <list>', true],
+  ['--proxy-protocol <list>', true],
   ['--every-request'],
   ['--algorithm <name>'],
   ['--key <key>'],
@@ -37,6 +38,7 @@ const OPTIONS: readonly (readonly [flags: string, isList?: true])[] = [
   ['--half-close-timeout <time>'],
   ['--max-head-bytes <n>'],
   ['--max-fields <n>'],
+  ['--lenient-responses'],
 ]
 
 /** @throws {ConfigError} with one line on the first mistake */

@@ -48,6 +48,8 @@ export interface Config {
   forwarded: boolean
   /** Whose X-Forwarded fields are believed: IPs, CIDRs, 'unix'. */
   trust: string[]
+  /** Who puts a PROXY header before each connection: IPs, CIDRs, 'unix'. Undefined: nobody does. */
+  proxyProtocol?: string[]
   /** Paths of PEM files; none: plain TCP. */
   tls: { cert: string; key: string }[]
   admin: { listen: Address; token: string | undefined } | undefined

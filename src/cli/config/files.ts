@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { readFile, realpath } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { extname } from 'node:path'
@@ -11,12 +12,13 @@ const require = createRequire(import.meta.url)
 
 /** @throws {ConfigError} */
 async function readText(place: string, path: string): Promise<string> {
-  try {
-    // Not what an editor puts before the text to say that it is UTF-8.
-    return (await readFile(path, 'utf8')).replace(/^\ufeff/, '')
-  } catch (error) {
+  const bytes = await readFile(path).catch((error: unknown) => {
     throw new ConfigError(`${place}: cannot read ${show(path)}: ${reasonOf(error)}`)
-  }
+  })
+  // Each wrong byte would be read as the same character: of a secret of random bytes little would be left.
+  if (!isUtf8(bytes)) throw new ConfigError(`${place}: got ${show(path)}, which is not UTF-8; takes a text file`)
+  // Not what an editor puts before the text to say that it is UTF-8.
+  return bytes.toString().replace(/^\ufeff/, '')
 }
 
 /** 'no such file or directory', without the code before it and the call after it. */

@@ -4,11 +4,13 @@ Reads one HTTP head per connection, picks a target, then passes raw bytes.
 
 TARGET: PORT  HOST:PORT  [IPV6]:PORT  unix:PATH  dns:NAME:PORT  srv:NAME
   then any of ,weight=N ,backup ,id=NAME ,max-connections=N ,tls[=insecure]
+  ,send-proxy[=2]
 Traffic
   --listen ADDRESS         PORT, HOST:PORT or unix:PATH; repeatable [8080]
   --tls-cert, --tls-key FILE   PEM, to serve TLS; repeat both for SNI
   --forwarded              tell backends of the client by X-Forwarded-* fields
   --trust LIST             whose X-Forwarded-* to believe: IPs, CIDRs, unix
+  --proxy-protocol LIST    who puts a PROXY header first: IPs, CIDRs, unix
   --every-request          balance each request, not each connection
 Balancing
   --algorithm NAME         round-robin, least-connections, random-two or hash
@@ -32,7 +34,7 @@ Limits (TIME: ms, or with ms, s, m, h; 0: none)
   --head-timeout TIME [30s]      --connect-timeout TIME [10s]
   --idle-timeout TIME [0]        --response-head-timeout TIME [0]
   --max-head-bytes N [16384]     --half-close-timeout TIME [1m]
-  --max-fields N [128]
+  --max-fields N [128]           --lenient-responses   mend response heads
 Examples
   badass 3001 3002,weight=2 3003,backup
   badass --listen 80 --sticky --health /healthz --admin 9000 app1:80 app2:80

@@ -40,6 +40,7 @@ export async function loadConfig(line: Settings, file: string | undefined): Prom
   const { settings, placeOf } = given
   const mistakes = [...findContradictions(given)]
   if (!settings.backends?.length) mistakes.push(noTarget(file))
+  if (settings.listen?.length === 0) mistakes.push(`${placeOf('listen')}: got an empty list; takes one address or more`)
   // Of the line one is enough; of a file, all.
   if (mistakes.length > 0) throw new ConfigError(file === undefined ? mistakes[0]! : mistakes)
   const secret = settings.secretFile && (await readLines(placeOf('secretFile'), settings.secretFile))
@@ -149,6 +150,7 @@ function configFrom(settings: Settings, secret: string[] | undefined, token: str
     everyRequest: rest.everyRequest ?? false,
     forwarded: rest.forwarded ?? false,
     trust: rest.trust ?? [],
+    ...(rest.proxyProtocol && { proxyProtocol: rest.proxyProtocol }),
     tls: rest.tls ?? [],
     admin: admin && { listen: admin, token },
     log: rest.log ?? 'none',

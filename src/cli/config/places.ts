@@ -45,7 +45,7 @@ export function fileSource(file: string, raw: unknown): Source {
       // A thing that stands where a list may has no index.
       if (typeof part === 'number' && !Array.isArray(value)) continue
       if (typeof part === 'number') text += `[${part}]`
-      else text += /^\w+$/.test(String(part)) ? `${text && '.'}${String(part)}` : `[${show(String(part))}]`
+      else text += /^\w{1,100}$/.test(String(part)) ? `${text && '.'}${String(part)}` : `[${show(String(part))}]`
       value = (value as Record<PropertyKey, unknown> | undefined)?.[part]
     }
     return text ? `${file}: ${text}` : file

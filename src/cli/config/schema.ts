@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import * as z from 'zod'
-import { hostPort, integer, OPTION_RULES } from '../../proxy/index.ts'
+import { hostPort, integer, isNetwork, OPTION_RULES } from '../../proxy/index.ts'
 import {
   type BalancerOptions,
   type CookieOptions,
@@ -18,7 +18,7 @@ type Context = z.core.$RefinementCtx
 
 const HOST = is.text('a name, an IPv4 or an IPv6 address', syntax.isHost)
 const NAME = is.text("a name of the DNS, as in 'app.internal'", syntax.isName)
-const ID = is.text('a text of 1 to 200 characters', (value) => /^\P{Cc}{1,200}$/u.test(value))
+const ID = is.text('a text of 1 to 200 characters', (value) => /^[^\p{Cc}\p{Cs}]{1,200}$/u.test(value))
 const PORT = is.from(1, 65_535)
 const MOST_WORKERS = 256
 const WORKERS = is.leaf<number>(
@@ -44,6 +44,9 @@ const TLS = z.preprocess(
     .transform((options) => (Object.keys(is.compact(options)).length === 0 ? true : is.compact(options)))
     .optional(),
 )
+
+const SEND_PROXY = is.leaf<1 | 2>(integer(1, 2, 1), (value) => (value === true ? 1 : syntax.parseInteger(value)))
+const NETWORK = { takes: "an IP, a CIDR range or 'unix'", isRight: isNetwork }
 
 /** What there may be beside each of the forms of a backend. The first that is there is its form. */
 const FORMS = { srv: [], dns: ['port'], path: ['id'], port: ['host', 'id'] } as const
@@ -78,6 +81,7 @@ function backendSchema(resolve: Resolve): z.ZodType<Target> {
     maxConnections: is.from(1, 2 ** 31 - 1),
     backup: is.yesOrNo,
     tls: TLS,
+    sendProxy: SEND_PROXY,
   }
   const schema = is
     .object(shape, `${syntax.TARGET_TAKES}, or an object`)
@@ -224,6 +228,7 @@ const LIMITS = {
   halfCloseTimeout: is.time(OPTION_RULES.halfCloseTimeout),
   maxHeadBytes: is.whole(OPTION_RULES.maxHeadBytes),
   maxFields: is.whole(OPTION_RULES.maxFields),
+  lenientResponses: is.yesOrNo,
 }
 export const LIMIT_NAMES = Object.keys(LIMITS) as (keyof typeof LIMITS)[]
 
@@ -255,7 +260,10 @@ export function settingsSchema(resolve: Resolve) {
       dns: DNS,
       everyRequest: is.yesOrNo,
       forwarded: is.yesOrNo,
-      trust: is.listOfTexts({ takes: "an IP, a CIDR range or 'unix'", isRight: syntax.isTrustable }),
+      trust: is.listOfTexts(NETWORK),
+      proxyProtocol: is
+        .listOfTexts(NETWORK)
+        .refine((list) => list.length > 0, `got an empty list; takes one or more, each ${NETWORK.takes}`),
       tls: is.listOf(certificateSchema(resolve)),
       admin: ADMIN,
       adminTokenFile: is.path(resolve),

@@ -23,7 +23,14 @@ export const TARGET_TAKES = 'PORT, HOST:PORT, [IPV6]:PORT, unix:PATH, dns:NAME:P
 export const HEALTH_TAKES = 'tcp or a path such as /healthz'
 
 /** The options of a target, as keys of the object and whether they take a value. */
-const TARGET_OPTIONS = { weight: true, backup: false, id: true, 'max-connections': true, tls: 'maybe' } as const
+const TARGET_OPTIONS = {
+  weight: true,
+  backup: false,
+  id: true,
+  'max-connections': true,
+  tls: 'maybe',
+  'send-proxy': 'maybe',
+} as const
 const HEALTH_OPTIONS = { interval: true, timeout: true, rise: true, fall: true, status: true, host: true } as const
 
 /** 'host:3001' → { host: 'host', port: '3001' }. @throws {SyntaxMistake} */
@@ -113,14 +120,6 @@ export function isName(value: unknown): value is string {
     /^(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.?$/i.test(value) &&
     !/(?:^|\.)(?:\d+|0x[0-9a-f]*)\.?$/i.test(value)
   )
-}
-
-/** An address, a range of them in CIDR notation, or 'unix': a client of a Unix socket. */
-export function isTrustable(value: unknown): value is string {
-  if (typeof value !== 'string') return false
-  const [, address = '', prefix] = /^([^/%]*)(?:\/(\d{1,3}))?$/.exec(value) ?? []
-  const version = isIP(address)
-  return value === 'unix' || (version !== 0 && Number(prefix ?? 0) <= (version === 4 ? 32 : 128))
 }
 
 /** As `dns.setServers` takes it: '10.0.0.2', '10.0.0.2:53', '::1' or '[::1]:53'. */

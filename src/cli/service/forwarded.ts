@@ -1,5 +1,6 @@
 import net from 'node:net'
 import type { ClientInfo, Head } from '../../index.ts'
+import { Networks, normalize } from '../../proxy/index.ts'
 import { dropOptions } from './connection-field.ts'
 
 const FOR = 'X-Forwarded-For'
@@ -11,18 +12,14 @@ type Peer = Pick<ClientInfo, 'remoteAddress' | 'localPort' | 'encrypted'>
 
 /** Tells backends, and the balancer, who a client is, past the proxies that are trusted. */
 export class Forwarded {
-  readonly #networks = new net.BlockList()
-  #trustsUnix = false
+  readonly #trust: Networks
 
   /**
    * `trust`: addresses, networks as in '10.0.0.0/8', and 'unix' for the clients of Unix sockets.
    * @throws {TypeError} on what is none of these
    */
   constructor(trust: readonly string[]) {
-    for (const one of trust) {
-      if (one === 'unix') this.#trustsUnix = true
-      else this.#add(one)
-    }
+    this.#trust = new Networks('trust', trust)
   }
 
   /**
@@ -33,7 +30,7 @@ export class Forwarded {
     // The preface of an HTTP/2 connection has no fields (RFC 9113 3.4).
     if (head.version === 'HTTP/2.0') return
     const peer = addressOf(client)
-    const before = this.#trusts(client) ? head : undefined
+    const before = this.#trust.has(client) ? head : undefined
     setOrDelete(head, FOR, [before?.get(FOR), peer].filter(Boolean).join(', '))
     setOrDelete(head, PROTO, before?.get(PROTO) || (client.encrypted ? 'https' : 'http'))
     setOrDelete(head, HOST, before?.get(HOST) || head.get('host'))
@@ -48,59 +45,22 @@ export class Forwarded {
    */
   clientAddress(head: Head, client: Peer): string {
     const peer = addressOf(client) ?? ''
-    if (!this.#trusts(client)) return peer
+    if (!this.#trust.has(client)) return peer
     let found = peer
     for (const entry of (head.get(FOR) ?? '').split(',').reverse()) {
       const address = parseEntry(entry)
       // What a proxy wrote in place of an address tells nobody apart ('unknown').
       if (address === undefined) break
       found = address
-      if (!this.#includes(address)) break
+      if (!this.#trust.includes(address)) break
     }
     return found
-  }
-
-  #trusts(client: Peer): boolean {
-    const address = addressOf(client)
-    if (address !== undefined) return this.#includes(address)
-    // A TCP client that has left meanwhile has no address either, but its socket still has a port of ours.
-    return this.#trustsUnix && client.localPort === undefined
-  }
-
-  #includes(address: string): boolean {
-    return this.#networks.check(address, net.isIPv6(address) ? 'ipv6' : 'ipv4')
-  }
-
-  #add(text: string): void {
-    const [, given = '', prefix] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? []
-    const address = normalize(given)
-    const family = net.isIPv4(address) ? 'ipv4' : 'ipv6'
-    const most = family === 'ipv4' ? 32 : 128
-    // A network of mapped addresses is one of IPv4.
-    const bits = prefix === undefined ? most : Number(prefix) - (net.isIPv6(given) && family === 'ipv4' ? 96 : 0)
-    if (net.isIP(address) === 0 || bits < 0 || bits > most) {
-      throw new TypeError(
-        `trust: got ${JSON.stringify(text)}; takes an address, a network as in '10.0.0.0/8', or 'unix'`,
-      )
-    }
-    this.#networks.addSubnet(address, bits, family)
   }
 }
 
 /** The peer's address; undefined for the client of a Unix socket. */
 function addressOf({ remoteAddress }: Peer): string | undefined {
   return remoteAddress === undefined ? undefined : normalize(remoteAddress)
-}
-
-/** An address in its shortest form, without its zone, and in that of IPv4 where it is a mapped one (RFC 4291 2.5.5.2). */
-export function normalize(address: string): string {
-  const plain = address.replace(/%.*/s, '')
-  if (!net.isIPv6(plain)) return plain
-  // URLs have one form for each address, the one of RFC 5952.
-  const short = new URL(`http://[${plain}]`).hostname.slice(1, -1)
-  const [, high, low] = /^::ffff:([\da-f]{1,4}):([\da-f]{1,4})$/.exec(short) ?? []
-  if (high === undefined || low === undefined) return short
-  return [high, low].flatMap((half) => [Number.parseInt(half, 16) >> 8, Number.parseInt(half, 16) & 255]).join('.')
 }
 
 /** An entry of X-Forwarded-For: an address, which some proxies write a port behind. */

@@ -23,6 +23,8 @@ export interface Shared {
   requested(head: Head, client: ClientInfo): void
   /** One line for people. */
   say(line: string): void
+  /** One on what this machine lacks, not at every connection. */
+  sayLack(line: string): void
 }
 
 /** A proxy made of one config. It keeps its connections when the next one takes its place. */
@@ -63,8 +65,9 @@ export class Generation {
   }
 }
 
-function createProxy(config: Config, forwarded: Forwarded, { balancer, requested, say }: Shared): ProxyServer {
-  const { sticky, limits } = config
+function createProxy(config: Config, forwarded: Forwarded, { balancer, requested, say, sayLack }: Shared): ProxyServer {
+  const { sticky, proxyProtocol } = config
+  const limits = { ...config.limits, proxyProtocol }
   const hooks = {
     lookup: heard('lookup', config.hooks.lookup, say),
     modify: heard('modify', config.hooks.modify, say),
@@ -79,10 +82,9 @@ function createProxy(config: Config, forwarded: Forwarded, { balancer, requested
     edit(head, client)
     return after(hooks.lookup?.(head, client), (dest) => dest ?? balancer.lookup(head, value, client))
   }
-  const tell = sparingly(say)
   const errback = (error: ProxyError, dest: Dest | undefined, head: Head) => {
     // Every backend stays up, and none can be reached.
-    if (isExhausted(error.cause)) tell(`a fault of this machine, and of no backend: ${messageOf(error.cause)}`)
+    if (isExhausted(error.cause)) sayLack(`a fault of this machine, and of no backend: ${messageOf(error.cause)}`)
     return after(hooks.errback?.(error, dest, head), (own) => own ?? balancer.errback(error, dest, head))
   }
   const modify = hooks.modify && { modify: hooks.modify }

@@ -4,7 +4,6 @@ import net from 'node:net'
 import { dirname } from 'node:path'
 import { hostPort } from '../../proxy/index.ts'
 import { type Address, addressText } from '../config/index.ts'
-import { sparingly } from './output.ts'
 
 /** Bytes that a Unix socket's path has room for. Node cuts a longer one short without a word. */
 const MAX_PATH_BYTES = process.platform === 'linux' ? 107 : 103
@@ -105,7 +104,7 @@ function codeOf(error: unknown): string | undefined {
 /** What becomes of the sockets that are accepted. */
 export interface Acceptor {
   accept(socket: net.Socket): void
-  /** One line on what could not be accepted. */
+  /** One line on what could not be accepted, each time. */
   say(line: string): void
 }
 
@@ -179,9 +178,8 @@ export class Listeners {
   #create(place: string): net.Server {
     const { accept, say } = this.#acceptor
     const server = net.createServer({ allowHalfOpen: true }, accept)
-    const tell = sparingly(say)
-    // Node tells of a failed accept() by an 'error' event: EMFILE for one, then at each.
-    server.on('error', (error) => server.listening && tell(`cannot accept on ${place}: ${error.message}`))
+    // An accept() that fails; not one for want of descriptors, of which libuv tells nobody.
+    server.on('error', (error) => server.listening && say(`cannot accept on ${place}: ${error.message}`))
     return server
   }
 }

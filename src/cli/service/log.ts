@@ -1,7 +1,6 @@
 import type { ClientInfo, Connection, Dest, Head } from '../../index.ts'
-import { hear, hostPort } from '../../proxy/index.ts'
+import { hear, hostPort, normalize } from '../../proxy/index.ts'
 import { escapeText } from '../escape.ts'
-import { normalize } from './forwarded.ts'
 
 export type LogFormat = 'text' | 'json'
 

@@ -1,6 +1,6 @@
-import type { Balancer } from '../../index.ts'
-import { messageOf } from '../../proxy/index.ts'
-import type { Io } from './output.ts'
+import type { Balancer, Connection, ProxyErrorCode } from '../../index.ts'
+import { hear, messageOf } from '../../proxy/index.ts'
+import { type Io, sparingly } from './output.ts'
 
 /** Tells people, in a line each, what becomes of the backends. */
 export function tellOf(balancer: Balancer, say: Io['say']): void {
@@ -12,4 +12,18 @@ export function tellOf(balancer: Balancer, say: Io['say']): void {
   balancer.on('remove', ({ id }) => say(`backend ${id} has gone`, id))
   balancer.on('resolved', (name, count) => say(`${name} is ${count} ${count === 1 ? 'backend' : 'backends'}`, name))
   balancer.on('unresolved', (name, error) => say(`${name} cannot be looked up: ${messageOf(error)}`, name))
+}
+
+const REFUSALS: ReadonlySet<ProxyErrorCode> = new Set(['UNTRUSTED_PROXY', 'BAD_PROXY_HEADER', 'PROXY_HEADER_TIMEOUT'])
+
+/**
+ * Tells people, in a line now and then, of connections that are refused for want of a right PROXY header: a peer that is
+ * set up in another way than `proxyProtocol` says has nobody served. Until what is returned is called.
+ */
+export function tellOfRefusals(isOurs: (connection: Connection) => boolean, say: Io['say']): () => void {
+  const tell = sparingly(say)
+  return hear('error', ({ connection, error }) => {
+    if (!REFUSALS.has(error.code) || !isOurs(connection)) return
+    tell(`refused ${connection.client.remoteAddress ?? 'the client of a Unix socket'}: ${error.message}`)
+  })
 }

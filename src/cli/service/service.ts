@@ -5,11 +5,12 @@ import type { Config } from '../config/index.ts'
 import { readVersion } from '../version.ts'
 import { AdminPage } from './admin-page.ts'
 import { type Certificates, CertificateWatch } from './certificates.ts'
+import { DescriptorWatch } from './descriptors.ts'
 import { Generation } from './generation.ts'
 import { type Change, Listeners } from './listeners.ts'
 import { AccessLog } from './log.ts'
-import { tellOf } from './news.ts'
-import { type Io, standardIo } from './output.ts'
+import { tellOf, tellOfRefusals } from './news.ts'
+import { type Io, sparingly, standardIo } from './output.ts'
 import { Terminator } from './terminator.ts'
 
 /** ms for handshakes under way when a drain begins: as a proxy gives those who have connected and said nothing. */
@@ -29,6 +30,9 @@ export class Service {
   readonly balancer: Balancer
   readonly #io: Io
   readonly #company: Company | undefined
+  /** What this machine lacks: one line, whoever meets it. */
+  readonly #sayLack: (line: string) => void
+  readonly #descriptors: DescriptorWatch
   readonly #listeners: Listeners
   readonly #terminator: Terminator
   readonly #admin: AdminPage
@@ -39,6 +43,8 @@ export class Service {
   #counted = addUp([])
   #watch: CertificateWatch | undefined
   #log: AccessLog | undefined
+  /** Ends what is told of PROXY headers, where there are any. */
+  #hush: (() => void) | undefined
   /** Reloads, one after the other. */
   #reloads: Promise<void> = Promise.resolve()
   #drain: Promise<void> | undefined
@@ -48,6 +54,8 @@ export class Service {
   private constructor(config: Config, io: Io, company: Company | undefined) {
     this.#io = io
     this.#company = company
+    this.#sayLack = sparingly(io.say)
+    this.#descriptors = new DescriptorWatch(this.#sayLack)
     this.balancer = createBalancer(this.#balancerOptions(config))
     try {
       this.#current = this.#generation(config)
@@ -57,7 +65,10 @@ export class Service {
     }
     tellOf(this.balancer, io.say)
     this.#terminator = new Terminator((socket) => this.#current.serve(socket), company?.ticketKeys)
-    this.#listeners = new Listeners({ accept: (socket) => this.#accept(socket), say: io.say }, company?.reusePort)
+    this.#listeners = new Listeners(
+      { accept: (socket) => this.#accept(socket), say: this.#sayLack },
+      company?.reusePort,
+    )
     this.#admin = new AdminPage({
       balancer: this.balancer,
       counters: () => this.counters,
@@ -138,10 +149,12 @@ export class Service {
     if (this.#isStopped) return
     this.#isStopped = true
     this.#listeners.close()
+    this.#descriptors.stop()
     this.#watch?.stop()
     for (const generation of this.#generations) generation.destroy()
     this.#terminator.destroy()
     this.#log?.close()
+    this.#hush?.()
     this.balancer.close()
     this.#admin.close()
   }
@@ -182,7 +195,7 @@ export class Service {
         listeners.commit()
         this.#watch?.stop()
         this.#watch = tls?.watch
-        this.#terminator.use(tls?.certificates, config.limits.headTimeout)
+        this.#terminator.use(tls?.certificates, beforeTls(config))
         tls?.watch.start()
         this.#succeed(next)
       }
@@ -203,7 +216,8 @@ export class Service {
     const former = this.#current
     this.#current = next
     if (former !== next) this.#retire(former)
-    const { log } = next.config
+    const { log, proxyProtocol } = next.config
+    if (proxyProtocol) this.#hush ??= tellOfRefusals((connection) => this.#isOurs(connection), this.#io.say)
     if (log === 'none') {
       this.#log?.close()
       this.#log = undefined
@@ -226,7 +240,7 @@ export class Service {
     const { say } = this.#io
     const [watch, certificates] = await CertificateWatch.load(config.tls, {
       changed: (renewed) => {
-        this.#terminator.use(renewed, config.limits.headTimeout)
+        this.#terminator.use(renewed, beforeTls(config))
         say('certificates have changed: the new ones are in use')
       },
       failed: (error) => say(`certificates have changed, and those before stay in use: ${error.message}`),
@@ -235,6 +249,7 @@ export class Service {
   }
 
   #accept(socket: net.Socket): void {
+    this.#descriptors.taken()
     if (!this.#terminator.take(socket)) this.#current.serve(socket)
   }
 
@@ -256,6 +271,7 @@ export class Service {
       balancer: this.balancer,
       requested: (head, client) => this.#log?.request(head, client),
       say: this.#io.say,
+      sayLack: this.#sayLack,
     })
   }
 
@@ -277,4 +293,8 @@ export class Service {
   #checkRunning(): void {
     if (this.#isStopped || this.isDraining) throw new Error('the service is about to end')
   }
+}
+
+function beforeTls({ limits, proxyProtocol }: Config) {
+  return { headTimeout: limits.headTimeout, proxyProtocol }
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type net from 'node:net'
 import tls from 'node:tls'
+import { behindProxy } from '../../index.ts'
 import type { Certificates } from './certificates.ts'
 
 /** What the sessions that clients keep are sealed with: who has the same can resume them. */
@@ -8,35 +9,50 @@ export function makeTicketKeys(): Buffer {
   return randomBytes(48)
 }
 
-/** Ends the TLS of accepted sockets, and gives on those whose handshake was done. */
+/** What is to come before a handshake, and how soon. */
+interface Before {
+  headTimeout?: number | undefined
+  proxyProtocol?: readonly string[] | undefined
+}
+
+/** Ends the TLS of accepted sockets, and gives on those whose handshake was done, and those whose PROXY header was refused. */
 export class Terminator {
-  readonly #accept: (socket: tls.TLSSocket) => void
+  readonly #accept: (socket: net.Socket) => void
   /** The same for all servers, so that a client's session outlives a change of certificates. */
   readonly #ticketKeys: Buffer
-  #server: tls.Server | undefined
+  /** Gives a socket to where its TLS ends. */
+  #begin: ((socket: net.Socket) => void) | undefined
   /** Sockets under TLS; those of `#secure` too. */
   readonly #sockets = new Set<net.Socket>()
   readonly #secure = new Set<tls.TLSSocket>()
   readonly #whenSettled = new Set<() => void>()
 
-  constructor(accept: (socket: tls.TLSSocket) => void, ticketKeys = makeTicketKeys()) {
+  constructor(accept: (socket: net.Socket) => void, ticketKeys = makeTicketKeys()) {
     this.#accept = accept
     this.#ticketKeys = ticketKeys
   }
 
-  /** Handshakes that come later get these certificates; `timeout` in ms, 0: Node's own, two minutes. None: no TLS. */
-  use(certificates: Certificates | undefined, timeout = 0): void {
-    this.#server = certificates && this.#create(certificates, timeout)
+  /**
+   * Handshakes that come later get these certificates; `headTimeout` in ms, 0: Node's own, two minutes. None: no TLS.
+   * `proxyProtocol`: whose PROXY headers come before.
+   */
+  use(certificates: Certificates | undefined, { headTimeout, proxyProtocol }: Before = {}): void {
+    this.#begin = undefined
+    if (!certificates) return
+    const server = this.#create(certificates, headTimeout ?? 0)
+    this.#begin = proxyProtocol
+      ? behindProxy(server, { proxyProtocol, headTimeout, refused: (socket) => this.#accept(socket) })
+      : (socket) => server.emit('connection', socket)
   }
 
   /** Whether the socket is taken: not where there is no TLS. */
   take(socket: net.Socket): boolean {
-    if (!this.#server) return false
+    if (!this.#begin) return false
     this.#sockets.add(socket)
     socket.once('close', () => this.#left(this.#sockets, socket))
     // A client that ends its side before its handshake is done is gone. Whoever gets the TLS socket allows it again.
     socket.allowHalfOpen = false
-    this.#server.emit('connection', socket)
+    this.#begin(socket)
     return true
   }
 

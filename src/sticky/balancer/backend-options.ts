@@ -8,6 +8,7 @@ interface Common {
   readonly maxConnections: number
   readonly backup: boolean
   readonly tls: Place['tls']
+  readonly sendProxy: Place['sendProxy']
 }
 
 /** A name of the DNS, with what holds for each backend that it stands for. */
@@ -30,7 +31,8 @@ const host: Rule = {
 }
 const id: Rule = {
   takes: 'a string without control characters, not empty',
-  isRight: (value) => value === undefined || (typeof value === 'string' && /^\P{Cc}+$/u.test(value)),
+  // Nor lone surrogates: in UTF-8 they are all alike, and so would be the sticky values of two such ids.
+  isRight: (value) => value === undefined || (typeof value === 'string' && /^[^\p{Cc}\p{Cs}]+$/u.test(value)),
 }
 const COMMON_RULES: Readonly<Record<keyof Common, Rule>> = {
   weight: integer(0, 65_535, 1),
@@ -45,6 +47,7 @@ const COMMON_RULES: Readonly<Record<keyof Common, Rule>> = {
     isRight: (value) => typeof value === 'boolean' || anObject.isRight(value),
     byDefault: false,
   },
+  sendProxy: { takes: '1 or 2', isRight: (value) => value === undefined || value === 1 || value === 2 },
 }
 /** The forms of a backend, each by the option that makes it one; of several in one object, the first counts. */
 const FORMS: readonly (readonly [name: string, rules: Readonly<Record<string, Rule>>])[] = [
@@ -65,10 +68,10 @@ export function checkBackend(place: string, options: BackendOptions | DnsOptions
   const form = FORMS.find(([name]) => (options as object as Record<string, unknown>)[name] !== undefined)
   if (!form) throw new TypeError(`${place}: got ${show(options)}; takes port, path, dns or srv`)
   const given = checkBy(place, form[1], options) as unknown as Given
-  const { dns, srv, weight, maxConnections, backup } = given
+  const { dns, srv, weight, maxConnections, backup, sendProxy } = given
   // A copy: what the caller writes to it later is no change of ours.
   const tls = typeof given.tls === 'object' ? { ...given.tls } : given.tls
-  const common = { weight, maxConnections, backup, tls }
+  const common = { weight, maxConnections, backup, tls, sendProxy }
   if (dns !== undefined) return { ...common, name: { dns, port: given.port }, source: `dns:${dns}:${given.port}` }
   if (srv !== undefined) return { ...common, name: { srv }, source: `srv:${srv}` }
   const where = given.path === undefined ? { port: given.port, host: given.host } : { path: given.path }
@@ -96,8 +99,8 @@ function settingsOf(
   where: { port: number; host: string } | { path: string },
   id: string | undefined,
   source: string | undefined,
-  { weight, maxConnections, backup, tls }: Common,
+  { weight, maxConnections, backup, tls, sendProxy }: Common,
 ): BackendSettings {
-  const place: Place = tls ? { ...where, tls } : where
+  const place: Place = { ...where, ...(tls && { tls }), ...(sendProxy && { sendProxy }) }
   return { id: id ?? addressOf(place), place, source, weight, maxConnections, backup }
 }

@@ -15,6 +15,8 @@ interface Common {
   backup?: boolean | undefined
   /** Speak TLS to it: true, or the options of `tls.connect`. Default false. */
   tls?: boolean | tls.ConnectionOptions | undefined
+  /** Tell it who the client is, by a PROXY header of this version. Default: not. */
+  sendProxy?: 1 | 2 | undefined
 }
 
 /** One backend: a TCP port (of 127.0.0.1 unless it says other) or a Unix socket. */
@@ -60,6 +62,7 @@ export interface BackendStatus {
 /** Where a backend is, as a Dest says it. */
 export type Place = ({ port: number; host: string } | { path: string }) & {
   tls?: boolean | tls.ConnectionOptions | undefined
+  sendProxy?: 1 | 2 | undefined
 }
 
 /** A backend's options, checked, with each default in its place. */

@@ -111,9 +111,9 @@ export class Balancer extends EventEmitter<BalancerEvents> {
   }
 
   /**
-   * Puts other options in the place of all there were. A backend that stays (by id, address and `tls`) keeps its state,
-   * counts and connections, and goes on draining. A name of the DNS keeps what it was found to stand for; where there is
-   * a new one, those that go stay until one such is found.
+   * Puts other options in the place of all there were. A backend that stays (by id, address, `tls` and `sendProxy`)
+   * keeps its state, counts and connections, and goes on draining. A name of the DNS keeps what it was found to stand
+   * for; where there is a new one, those that go stay until one such is found.
    * @throws {TypeError} as the constructor does; then nothing has changed
    */
   update(options: BalancerOptions): void {

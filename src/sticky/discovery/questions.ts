@@ -28,8 +28,9 @@ interface Address {
 
 /** Asks name servers. */
 export class Questions {
-  readonly #resolver: Resolver
+  readonly #servers: readonly string[]
   readonly #timeout: number
+  #resolver: Resolver
   #isStopped = false
   /** The addresses of the last time, by question. */
   #known: ReadonlyMap<string, readonly Address[]> = new Map()
@@ -39,10 +40,9 @@ export class Questions {
    * @throws {TypeError} on what is no address of a server
    */
   constructor(servers: readonly string[], timeout: number) {
+    this.#servers = servers
     this.#timeout = timeout
-    const patience = Math.ceil(timeout / (SHARES * Math.max(1, servers.length)))
-    this.#resolver = new Resolver({ timeout: patience, tries: TRIES })
-    if (servers.length > 0) this.#resolver.setServers(servers)
+    this.#resolver = this.#newResolver()
   }
 
   async service(name: string): Promise<SrvRecord[]> {
@@ -99,9 +99,18 @@ export class Questions {
     this.#resolver.cancel()
   }
 
-  /** The resolver's own time-out is rough: 250 ms at the least, and more for a server that was slow before. */
+  #newResolver(): Resolver {
+    const patience = Math.ceil(this.#timeout / (SHARES * Math.max(1, this.#servers.length)))
+    const resolver = new Resolver({ timeout: patience, tries: TRIES })
+    if (this.#servers.length > 0) resolver.setServers(this.#servers)
+    return resolver
+  }
+
+  /** The resolver's own time-out is rough: 250 ms at the least. */
   async #within<T>(ask: () => Promise<T>): Promise<T> {
     if (this.#isStopped) throw new Error('stopped')
+    // Those of early Node 20.19 keep answers for as long as their TTL says, also where we ask more often.
+    this.#resolver = this.#newResolver()
     const timer = setTimeout(() => this.#resolver.cancel(), this.#timeout).unref()
     try {
       return await ask()

@@ -1,7 +1,7 @@
 import net from 'node:net'
 import { type Duplex, Writable } from 'node:stream'
 import { type Head, HeadScanner } from '../../parser/index.ts'
-import { HeadReader, openUpstream, reset, type StreamDest, whenConnected } from '../../proxy/index.ts'
+import { HeadReader, headerFor, openUpstream, reset, type StreamDest, whenConnected } from '../../proxy/index.ts'
 
 /** Every way in which a backend that was reached can fail a check, and what it means. */
 const FAULTS = {
@@ -57,7 +57,8 @@ export class Probe {
     const tooLate = () => this.#finish(new CheckError('CHECK_TIMEOUT', `${timeout} ms`))
     this.#timer = setTimeout(tooLate, timeout).unref()
     try {
-      this.#open(openUpstream(dest, SOCKET_SETTINGS), dest)
+      const header = headerFor(dest, () => 'local')
+      this.#open(openUpstream(dest, SOCKET_SETTINGS, header), dest, header)
     } catch (cause) {
       process.nextTick(() => this.#finish(cause))
     }
@@ -69,14 +70,17 @@ export class Probe {
     if (this.#upstream) reset(this.#upstream)
   }
 
-  #open(upstream: Duplex, dest: StreamDest): void {
+  #open(upstream: Duplex, dest: StreamDest, header: Buffer | undefined): void {
     this.#upstream = upstream
     // Stays to the end: a stream that is destroyed may still have an error to tell.
     upstream.on('error', (cause) => this.#finish(cause))
     upstream.on('close', () => this.#finish(new CheckError('CHECK_ENDED')))
     // A process that has nothing else to do need not wait for a check.
     if (upstream instanceof net.Socket) upstream.unref()
-    whenConnected(upstream, dest, () => process.nextTick(() => this.#connected(upstream)))
+    whenConnected(upstream, dest, header, {
+      connected: (stream) => process.nextTick(() => this.#connected(stream)),
+      failed: (cause) => this.#finish(cause),
+    })
   }
 
   #connected(upstream: Duplex): void {

@@ -142,6 +142,17 @@ test.each(['Host: evil@localhost', 'Host: localhost:1:2', 'Host: localhost/x', '
   },
 )
 
+test.each(['/a%0Ab', '/%0D%0A', '/api/backends/a%0Ab/drain', '/static/%E2%80%A8', '/%FF', '/%'])(
+  'a path is guarded however it is written: %s',
+  async (path) => {
+    const { ask } = await startAdmin()
+    for (const method of ['GET', 'POST']) {
+      const { status, headers } = await ask({ method, path, headers: { Host: 'evil.example' } })
+      expect([status, headers['x-frame-options']]).toEqual([403, 'DENY'])
+    }
+  },
+)
+
 test.each(['localhost', 'LOCALHOST:1', '127.0.0.1:5', '[::1]', '[::1]:80'])('Host %j is loopback', async (host) => {
   const { ask } = await startAdmin()
   expect((await ask({ headers: { Host: host } })).status).toBe(200)

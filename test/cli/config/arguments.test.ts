@@ -54,7 +54,7 @@ const MISTAKES: [line: string, message: string][] = [
   ['3001,weight', "TARGET '3001,weight': weight: got no value; takes weight=VALUE"],
   ['3001,weight=1,weight=2', "TARGET '3001,weight=1,weight=2': weight: is given twice; takes one"],
   ['3001,wieght=2', "TARGET '3001,wieght=2': wieght: is no option; did you mean weight?"],
-  ['3001,', "TARGET '3001,': '': is no option; takes weight, backup, id, max-connections or tls"],
+  ['3001,', "TARGET '3001,': '': is no option; takes weight, backup, id, max-connections, tls or send-proxy"],
   ['3001,backup=1', "TARGET '3001,backup=1': backup: got '1'; takes no value"],
   [
     '3001,max-connections=0',
@@ -67,6 +67,7 @@ const MISTAKES: [line: string, message: string][] = [
   ['-x 3001', '-x: is no option; see badass --help'],
   ['--lsiten 80 3001', '--lsiten: is no option; did you mean --listen?'],
   ['--every-request=1 3001', "--every-request: got '1'; takes no value"],
+  ['--lenient-responses=1 3001', "--lenient-responses: got '1'; takes no value"],
   ['3001 --listen', '--listen: got no value; takes ADDRESS'],
   ['--listen x 3001', `--listen: got 'x'; takes ${ADDRESSES}`],
   ['--listen 65536 3001', "--listen: port: got '65536'; takes an integer from 0 to 65535"],
@@ -93,6 +94,9 @@ const MISTAKES: [line: string, message: string][] = [
     "--health: status: got '9'; takes a status from 200 to 599, a list of them, or ranges, as in '200-399' or '200-299,404'",
   ],
   ['--forwarded --trust 10.0.0.0/33 3001', "--trust: got '10.0.0.0/33'; takes an IP, a CIDR range or 'unix'"],
+  ['--proxy-protocol app 3001', "--proxy-protocol: got 'app'; takes an IP, a CIDR range or 'unix'"],
+  ['--proxy-protocol= 3001', "--proxy-protocol: got ''; takes an IP, a CIDR range or 'unix'"],
+  ['3001,send-proxy=3', "TARGET '3001,send-proxy=3': send-proxy: got '3'; takes an integer from 1 to 2"],
   ['--tls-cert a 3001', '--tls-cert: got 1, and 0 of --tls-key; takes one for each'],
   ['--tls-key b --tls-cert a --tls-key c 3001', '--tls-key: got 2, and 1 of --tls-cert; takes one for each'],
   ['--tls-cert= --tls-key=b 3001', "--tls-cert: got ''; takes a path"],
@@ -184,6 +188,7 @@ const RIGHT: [line: string, changed: Partial<Config>][] = [
   ['--algorithm hash --key header:X-User 3001', { algorithm: 'hash', key: 'header:X-User' }],
   ['--algorithm hash --trust unix 3001', { algorithm: 'hash', trust: ['unix'] }],
   ['--forwarded --trust 10.0.0.0/8,unix --trust ::1 3001', { forwarded: true, trust: ['10.0.0.0/8', 'unix', '::1'] }],
+  ['--proxy-protocol 10.0.0.0/8,unix --proxy-protocol ::1 3001', { proxyProtocol: ['10.0.0.0/8', 'unix', '::1'] }],
   ['--health tcp 3001', { health: { type: 'tcp' } }],
   [
     '--health /h?a=b,interval=2s,timeout=500ms,rise=1,fall=5,status=200-204,host=a.test 3001',
@@ -219,6 +224,7 @@ const RIGHT: [line: string, changed: Partial<Config>][] = [
     },
   ],
   ['--max-head-bytes 1000 --max-fields 10 3001', { limits: { maxHeadBytes: 1000, maxFields: 10 } }],
+  ['--lenient-responses 3001', { limits: { lenientResponses: true } }],
   [
     '--dns-server 10.0.0.2,[::1]:53 --dns-server 10.0.0.3 --dns-interval 5s dns:a:1',
     { backends: [{ dns: 'a', port: 1 }], dns: { servers: ['10.0.0.2', '[::1]:53', '10.0.0.3'], interval: 5000 } },

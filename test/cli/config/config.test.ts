@@ -33,6 +33,7 @@ const same: [given: object, line: string][] = [
     '1 --every-request --forwarded --trust unix,::1',
   ],
   [{ backends: 1, forwarded: true, trust: ['unix', '::1'] }, '1 --forwarded --trust unix --trust ::1'],
+  [{ backends: { port: 1, sendProxy: 2 }, proxyProtocol: ['unix'] }, '1,send-proxy=2 --proxy-protocol unix'],
   [{ backends: 1, tls: { cert: '/a', key: '/b' } }, '1 --tls-cert /a --tls-key /b'],
   [{ backends: 1, admin: 9000 }, '1 --admin 9000'],
   [{ backends: 1, admin: { port: 9000, host: '::1' } }, '1 --admin [::1]:9000'],
@@ -40,6 +41,7 @@ const same: [given: object, line: string][] = [
   [{ backends: 1, workers: 'auto' }, '1 --workers auto'],
   [{ backends: 1, log: 'json', grace: '5s' }, '1 --log json --grace 5000'],
   [{ backends: 1, grace: 5000, headTimeout: '1s', maxFields: 5 }, '1 --grace 5s --head-timeout 1000 --max-fields 5'],
+  [{ backends: 1, lenientResponses: true }, '1 --lenient-responses'],
   [{ backends: 'dns:a:1', dns: { servers: '::1', interval: '5s' } }, 'dns:a:1 --dns-server ::1 --dns-interval 5s'],
 ]
 

@@ -61,7 +61,7 @@ const MISTAKES: [text: string, lines: string[]][] = [
   [
     '{"backends": [{"__proto__": {"port": 1}}]}',
     [
-      'backends[0].__proto__: is no option; takes port, host, path, dns, srv, id, weight, maxConnections, backup or tls',
+      'backends[0].__proto__: is no option; takes port, host, path, dns, srv, id, weight, maxConnections, backup, tls or sendProxy',
       'backends[0]: got no address; takes a port, path, dns or srv',
     ],
   ],

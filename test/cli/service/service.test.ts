@@ -225,6 +225,18 @@ async function freePort(): Promise<number> {
   return port
 }
 
+test('lenient responses: a head that is not right to the letter is mended', async () => {
+  const backend = await Backend.start()
+  const limits = { lenientResponses: true }
+  const { port } = await startService({ backends: [{ port: backend.port }], limits, log: 'text' })
+  const client = await connect(port)
+  client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  const peer = await backend.next()
+  await peer.until('\r\n\r\n')
+  peer.end('HTTP/1.1 200 OK\nX : y\n\nbody')
+  expect(await client.ended()).toBe('HTTP/1.1 200 OK\r\nX: y\r\n\r\nbody')
+})
+
 const WRONG = [
   [{ trust: ['10.0.0.0/33'] }, `trust: got "10.0.0.0/33"; takes an address, a network as in '10.0.0.0/8', or 'unix'`],
   [{ backends: [{ port: 1 }, { port: 1 }] }, /^backends\[1\]/],

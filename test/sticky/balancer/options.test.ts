@@ -3,7 +3,7 @@ import { Balancer, type BalancerOptions, createBalancer } from '../../../src/sti
 import { balancerOf, CLIENT, requestHead } from './support.ts'
 
 const OPTIONS = 'backends, algorithm, key, failover, health, backoff, secret, dns'
-const COMMON = 'weight, maxConnections, backup, tls'
+const COMMON = 'weight, maxConnections, backup, tls, sendProxy'
 const KEY = "'client', 'path', 'header:' with a name, or a function"
 const SECRET = 'a string or bytes, not empty, or a list of them'
 const DAY = 86_400_000
@@ -124,6 +124,7 @@ describe('a backend', () => {
     [{ port: 1, id: '' }, `.id: got ''; takes ${ID}`],
     [{ port: 1, id: 5 }, `.id: got 5; takes ${ID}`],
     [{ port: 1, id: 'a\nb' }, `.id: got 'a\\nb'; takes ${ID}`],
+    [{ port: 1, id: 'a\ud800' }, `.id: got 'a\\ud800'; takes ${ID}`],
     [{ port: 1, weight: -1 }, '.weight: got -1; takes an integer from 0 to 65535'],
     [{ port: 1, weight: 65_536 }, '.weight: got 65536; takes an integer from 0 to 65535'],
     [{ port: 1, weight: 0.5 }, '.weight: got 0.5; takes an integer from 0 to 65535'],

@@ -1,0 +1,6 @@
+export { arrivalOf } from './arrivals.ts'
+export { type BehindProxyOptions, behindProxy, refusalOf } from './behind-proxy.ts'
+export { Client } from './client.ts'
+export { ProxyHeaderError, type ProxyHeaderErrorCode, proxyHeaderErrorCodes } from './error.ts'
+export { ProxyHeaderScanner } from './scanner.ts'
+export { type Announced, type ProxyVersion, proxyHeader } from './writer.ts'
