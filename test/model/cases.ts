@@ -1,0 +1,38 @@
+import type { Case } from './campaign.ts'
+import type { Setup } from './setup.ts'
+
+const QUIET: Setup = {
+  request: 'get',
+  response: 'plain',
+  lookup: 'now dest',
+  modify: null,
+  errback: null,
+  dests: [],
+  timeouts: { headTimeout: 0, connectTimeout: 0, responseHeadTimeout: 0, idleTimeout: 0, halfCloseTimeout: 0 },
+  opening: 'none',
+  destroyIn: null,
+  capacity: 65_536,
+  finale: 'clean',
+}
+
+/** Counter-examples that were found, and mended: what was wrong, and what fast-check shrank it to; a new one goes here. */
+export const CASES: readonly (Case & { network: 'memory' | 'sockets'; was: string })[] = [
+  {
+    was: "errback's Readable left its listeners on the client",
+    network: 'memory',
+    setup: { ...QUIET, lookup: 'now nothing', errback: ['now readable'] },
+    acts: ['client send 2000', 'turn 1'],
+  },
+  {
+    was: 'a backend that was reset with its last bytes was taken to have ended',
+    network: 'sockets',
+    setup: QUIET,
+    acts: ['client send 27', 'turn 2', 'backend send 1', 'backend reset', 'turn 1'],
+  },
+  {
+    was: 'a client that was reset with its last bytes was taken to have ended',
+    network: 'sockets',
+    setup: { ...QUIET, opening: 'exchange' },
+    acts: ['client send 1', 'client reset', 'turn 1'],
+  },
+]
