@@ -1,11 +1,14 @@
-// Runs the tests with each Node that the package is for, or with those named: `npm run test:matrix -- 20 26`.
-// Of the oldest it takes the lowest version that package.json promises, of the others the newest there is.
-import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+// Runs the tests on each supported Node, or on the named ones: `npm run test:matrix -- 20 26`.
+// It uses the lowest version that package.json allows, and the newest release of each later major version.
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { install, root, run } from './install.mjs'
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)))
+/** Length of the end of a failed run's output that is shown again. The failed tests stand there. */
+const SHOWN_AGAIN = 20_000
+
 const { engines } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const VERSIONS = { 20: engines.node.replace(/^>=(\d+\.\d+)$/, '$1.0'), 22: '22', 24: '24', 26: '26' }
 
@@ -19,13 +22,15 @@ if (wrong !== undefined) {
 if (!run('npm', ['run', '--silent', 'build'])) process.exit(1)
 const outcomes = []
 for (const name of names.length > 0 ? names : Object.keys(VERSIONS)) {
-  const node = install(VERSIONS[name])
+  const node = install(`node-${process.platform}-${process.arch}`, VERSIONS[name], join('bin', 'node'))
   const version = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim()
   console.log(`\nNode ${version}`)
   const start = Date.now()
-  // First on the PATH, so that what the tests start runs on it as well.
-  const isPassed = run(node, [join('node_modules', 'vitest', 'vitest.mjs'), 'run'], dirname(node) + delimiter)
-  outcomes.push({ version, isPassed, seconds: Math.round((Date.now() - start) / 1000) })
+  const { isPassed, end } = await test(node)
+  outcomes.push({ version, isPassed, end, seconds: Math.round((Date.now() - start) / 1000) })
+}
+for (const { version, isPassed, end } of outcomes) {
+  if (!isPassed) console.log(`\nNode ${version}, the end of the output:\n${end}`)
 }
 console.log()
 for (const { version, isPassed, seconds } of outcomes) {
@@ -33,21 +38,19 @@ for (const { version, isPassed, seconds } of outcomes) {
 }
 if (!outcomes.every(({ isPassed }) => isPassed)) process.exitCode = 1
 
-/** Whether the command ends well. */
-function run(command, args, path = '') {
-  const env = { ...process.env, PATH: path + process.env.PATH }
-  return spawnSync(command, args, { cwd: root, env, stdio: 'inherit' }).status === 0
-}
-
-/** The path of that Node, which is installed when it is not there yet. */
-function install(version) {
-  const name = `node-${process.platform}-${process.arch}`
-  const directory = join(root, 'node_modules', '.cache', 'nodes', version)
-  const node = join(directory, 'node_modules', name, 'bin', 'node')
-  if (existsSync(node)) return node
-  mkdirSync(directory, { recursive: true })
-  run('npm', ['install', '--prefix', directory, '--no-save', '--no-audit', '--no-fund', `${name}@${version}`])
-  if (existsSync(node)) return node
-  console.error(`test:matrix: cannot install ${name}@${version}`)
-  process.exit(1)
+/** Runs all tests with this Node. Shows the output, and returns its end. */
+async function test(node) {
+  // First in PATH, so that child processes of the tests use it too.
+  const env = { ...process.env, PATH: dirname(node) + delimiter + process.env.PATH }
+  const options = ['run', '--silent=passed-only']
+  const child = spawn(node, [join('node_modules', 'vitest', 'vitest.mjs'), ...options], { cwd: root, env })
+  let end = ''
+  for (const output of [child.stdout, child.stderr]) {
+    output.setEncoding('utf8').on('data', (text) => {
+      process.stdout.write(text)
+      end = (end + text).slice(-SHOWN_AGAIN)
+    })
+  }
+  const [code] = await once(child, 'close')
+  return { isPassed: code === 0, end }
 }

@@ -1,29 +1,35 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
-/** What processes have used and may use, as Linux tells it (proc(5)). */
+// CPU time, memory and descriptors of processes, from Linux's /proc (proc(5)).
 
-/** Linux tells user space in hundredths of a second, whatever the kernel counts by. */
+/** The kernel reports times in hundredths of a second. */
 const TICKS_PER_SECOND = 100
+/** Descriptors that a program may need besides those of its connections. */
+const OTHER_DESCRIPTORS = 200
 
-/** The fields of /proc/PID/stat from the third on: the second, the name, may have blanks and brackets. */
+/** The fields of /proc/PID/stat from the third on. The second, the name, can contain blanks and brackets. */
 function statOf(pid: number | string): string[] {
   const line = readFileSync(`/proc/${pid}/stat`, 'latin1')
   return line.slice(line.lastIndexOf(')') + 2).split(' ')
 }
 
-/** User and system, in seconds. */
-function secondsIn(fields: readonly string[], user: number): number {
-  return (Number(fields[user]) + Number(fields[user + 1])) / TICKS_PER_SECOND
+/** CPU time (user and system, in seconds) and proportional memory (bytes) of some processes together. */
+export interface Usage {
+  cpu: number
+  memory: number
 }
 
-/** The CPU time of a process, in seconds. */
-export function cpuOf(pid: number): number {
-  return secondsIn(statOf(pid), 11)
-}
-
-/** The CPU time of the processes that this one started and that have ended, in seconds. */
-export function endedCpu(): number {
-  return secondsIn(statOf('self'), 13)
+/** @throws {Error} without processes: a proxy that has ended must not pass for a cheap one */
+export function usageOf(pids: readonly number[]): Usage {
+  if (pids.length === 0) throw new Error('the proxy has ended')
+  let [ticks, memory] = [0, 0]
+  for (const pid of pids) {
+    const fields = statOf(pid)
+    ticks += Number(fields[11]) + Number(fields[12])
+    const rollup = ifThere(() => readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1'))
+    memory += rollup ? Number(/^Pss:\s+(\d+)/m.exec(rollup)?.[1] ?? 0) * 1024 : residentOf(pid)
+  }
+  return { cpu: ticks / TICKS_PER_SECOND, memory }
 }
 
 /** The processes of a process group. */
@@ -32,27 +38,44 @@ export function groupOf(leader: number): number[] {
   return pids.filter((pid) => Number(ifThere(() => statOf(pid)[2])) === leader).map(Number)
 }
 
-/** What a process has in memory, in bytes. */
+/** Whether a process of the group listens on the port, at whatever address. */
+export function groupListens(leader: number, port: number): boolean {
+  const inodes = new Set(['tcp', 'tcp6'].flatMap((table) => listenersIn(`/proc/net/${table}`, port)))
+  return groupOf(leader).some((pid) => linksOf(pid).some((link) => inodes.has(link)))
+}
+
+/** As /proc/PID/fd names them. */
+function listenersIn(table: string, port: number): string[] {
+  const rows = (ifThere(() => readFileSync(table, 'latin1')) ?? '').split('\n').map((row) => row.trim().split(/\s+/))
+  // The local address ends with the port. 0A: listening.
+  const isListener = ([, local = '', , state]: string[]) =>
+    state === '0A' && Number.parseInt(local.split(':')[1]!, 16) === port
+  return rows.filter(isListener).map((row) => `socket:[${row[9]}]`)
+}
+
+/** What the descriptors of a process lead to. */
+function linksOf(pid: number): string[] {
+  const fds = ifThere(() => readdirSync(`/proc/${pid}/fd`)) ?? []
+  return fds.map((fd) => ifThere(() => readlinkSync(`/proc/${pid}/fd/${fd}`)) ?? '')
+}
+
+/** Resident memory in bytes. */
 export function residentOf(pid: number): number {
   return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0) * 1024
 }
 
-/** How many sockets a process has open. */
+/** The number of open sockets of a process. */
 export function socketsOf(pid: number): number {
-  const links = readdirSync(`/proc/${pid}/fd`).map((fd) => ifThere(() => readlinkSync(`/proc/${pid}/fd/${fd}`)))
-  return links.filter((link) => link?.startsWith('socket:')).length
+  return linksOf(pid).filter((link) => link.startsWith('socket:')).length
 }
 
-/** What a program has open besides connections, and more. */
-const OTHER_DESCRIPTORS = 200
-
-/** How many descriptors each process that starts here has for connections. */
+/** How many descriptors a program started here can use for connections. */
 export function descriptorsForConnections(): number {
   const limit = /^Max open files +(\S+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1]
   return Math.max(0, (limit === 'unlimited' ? Infinity : Number(limit)) - OTHER_DESCRIPTORS)
 }
 
-/** The cores that this process may use. */
+/** The CPU cores that this process may use. */
 export function allowedCpus(): number[] {
   const list = /^Cpus_allowed_list:\s*(\S+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0'
   return list.split(',').flatMap((range) => {
@@ -61,7 +84,7 @@ export function allowedCpus(): number[] {
   })
 }
 
-/** Undefined where the process has ended, or is not ours to look at. */
+/** Undefined when the process has ended or may not be read. */
 export function ifThere<T>(read: () => T): T | undefined {
   try {
     return read()

@@ -1,8 +1,8 @@
-/** How a run says how far it is. */
+/** Where a run says how far it is. */
 export interface Progress {
-  /** What goes on now. */
+  /** Shows the current step. */
   now(text: string): void
-  /** What came of a part of the work. */
+  /** Writes a line about a finished step. */
   done(text: string): void
 }
 
@@ -10,7 +10,7 @@ const { stderr } = process
 const CLEAR = '\r\x1b[K'
 let isSilent = false
 
-/** On a terminal the last line tells what goes on; elsewhere only what is done is written. */
+/** Writes to stderr. The current step is shown on a terminal only, in its last line. */
 export const progress: Progress & { end(): void; silence(): void } = {
   now(text) {
     if (stderr.isTTY && !isSilent) stderr.write(CLEAR + text.slice(0, (stderr.columns ?? 80) - 1))
@@ -21,7 +21,7 @@ export const progress: Progress & { end(): void; silence(): void } = {
   end() {
     if (stderr.isTTY) stderr.write(CLEAR)
   },
-  /** What fails from now on fails because it is stopped. */
+  /** Stops all output, for a run that is being interrupted. */
   silence() {
     isSilent = true
   },

@@ -4,9 +4,11 @@ import { join } from 'node:path'
 import { killAll, stopAll } from './processes.ts'
 import { progress } from './progress.ts'
 
+const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 }
+
 /**
- * A folder for all that runs. When this process ends or is stopped, the folder goes, and so does all that was started.
- * `interrupted` is called with the first Ctrl-C, in the place of an end.
+ * Makes a temporary folder. It is removed, and all started programs end, when this process exits or gets a signal. The
+ * first Ctrl-C calls `interrupted` instead, if given.
  */
 export function openWorkplace(interrupted?: () => void): string {
   const directory = mkdtempSync(join(os.tmpdir(), 'badass-bench-'))
@@ -14,11 +16,7 @@ export function openWorkplace(interrupted?: () => void): string {
     killAll()
     rmSync(directory, { recursive: true, force: true, maxRetries: 3 })
   })
-  for (const [signal, number] of [
-    ['SIGINT', 2],
-    ['SIGTERM', 15],
-    ['SIGHUP', 1],
-  ] as const) {
+  for (const [signal, number] of Object.entries(SIGNALS)) {
     const end = () => {
       progress.silence()
       void stopAll().finally(() => process.exit(128 + number))

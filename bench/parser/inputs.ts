@@ -1,4 +1,4 @@
-/** A head to parse, and what every peer must find in it. */
+/** A head, and what every peer must find in it. */
 export interface Input {
   name: string
   bytes: Buffer
@@ -7,7 +7,7 @@ export interface Input {
   fields: number
 }
 
-/** How a head comes: its chunks, each a view on the one buffer, as a socket's reads are. */
+/** How a head is cut into chunks. Each is a view on the same buffer. */
 export interface Cut {
   name: string
   chunks(bytes: Buffer): Buffer[]
@@ -34,7 +34,7 @@ const BROWSER = [
   'Cookie: session=3f1c0a9e5b7d4e2f8a6c1b0d; theme=dark',
 ]
 
-/** The browser's head, with fields and long cookies to make 16 KiB of it. */
+/** The browser's head, filled up to 16 KiB with more fields and long cookies. */
 function large(): string[] {
   const fields = [...BROWSER]
   for (let i = 0; i < 40; i++) fields.push(`X-Forwarded-Field-${i}: ${'value '.repeat(10)}${i}`)
@@ -63,7 +63,7 @@ export const CUTS: readonly Cut[] = [
   { name: 'byte by byte', chunks: (bytes) => Array.from(bytes, (_, i) => bytes.subarray(i, i + 1)) },
 ]
 
-/** Each input with each cut. The short form leaves out the cut ones of the large head, which take longest. */
+/** Each input with each cut. The short form leaves out the slowest: the large head in several chunks. */
 export function cellsOf(isShort: boolean): { input: Input; cut: Cut }[] {
   const cells = INPUTS.flatMap((input) => CUTS.map((cut) => ({ input, cut })))
   return isShort ? cells.filter(({ input, cut }) => input.bytes.length < 16_384 || cut.name === 'whole') : cells

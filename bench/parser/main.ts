@@ -1,58 +1,42 @@
-import { writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { readOptions } from '../common/arguments.ts'
 import { runMain } from '../common/complaint.ts'
-import { describeCommit, describeMachine, nodeVersion } from '../common/machine.ts'
+import { describeRun, findNode } from '../common/machine.ts'
 import { progress } from '../common/progress.ts'
-import { writeResults } from '../report/save.ts'
-import { drawParsers } from './chart.ts'
+import type { Result } from '../common/results.ts'
+import { saveResults } from '../common/save.ts'
+import { formatTable } from '../common/table.ts'
 import { cellsOf } from './inputs.ts'
-import type { Result, Results } from './results.ts'
-import { run } from './run.ts'
-import { formatNotes, formatSection } from './table.ts'
+import { runCell } from './run.ts'
+
+// Parsers side by side:
+//   npm run bench:parser -- [--short] [--node PATH]... [--out FOLDER]
 
 const require = createRequire(import.meta.url)
 const versionOf = (name: string) => (require(`${name}/package.json`) as { version: string }).version
 
 async function main(): Promise<number> {
-  const values = readOptions(process.argv.slice(2), {
+  const { short, node, out } = readOptions(process.argv.slice(2), {
     short: { type: 'boolean', default: false },
     node: { type: 'string', multiple: true, default: [process.execPath] },
     out: { type: 'string' },
   })
-  const isShort = values.short
-  // The short form is a glance: it goes nowhere unless it is told to.
-  const out = values.out ?? (isShort ? undefined : fileURLToPath(new URL('../../results', import.meta.url)))
-  const [rounds, time] = isShort ? [3, 20] : [15, 100]
-  const nodes = await Promise.all(values.node.map(async (path) => ({ path, version: await nodeVersion(path) })))
-  const cells = cellsOf(isShort)
+  const [rounds, time] = short ? [3, 20] : [15, 100]
   const results: Result[] = []
-  const start = performance.now()
-  progress.now('the first')
-  for await (const some of run(nodes, cells, rounds, time)) {
-    results.push(...some)
-    progress.done(`${formatSection(some)}\n`)
-    progress.now(
-      `${results.length / some.length} of ${nodes.length * cells.length} done, ${Math.round((performance.now() - start) / 1000)} s`,
-    )
+  for (const found of await Promise.all(node.map(findNode))) {
+    for (const cell of cellsOf(short)) {
+      const title = `${cell.input.name}, ${cell.cut.name}, Node ${found.version}`
+      progress.now(title)
+      const some = await runCell(found, cell, rounds, time)
+      progress.done(`${title}: ${some.map(({ peer, cost }) => `${peer} ${Math.round(cost!.median)} ns`).join(', ')}`)
+      results.push(...some)
+    }
   }
   progress.end()
-
-  const all: Results = {
-    date: new Date().toISOString(),
-    ...(await describeCommit()),
-    machine: describeMachine(),
-    versions: Object.fromEntries(['http-parser-js', 'undici'].map((name) => [name, versionOf(name)])),
-    isShort,
-    results,
-  }
-  console.log(formatNotes(all))
-  if (out !== undefined) {
-    console.log(writeResults(all, out, 'parser'))
-    writeFileSync(join(out, 'parser.svg'), drawParsers(all))
-  }
+  const versions = Object.fromEntries(['http-parser-js', 'undici'].map((name) => [name, versionOf(name)]))
+  const all = { ...(await describeRun()), versions, isShort: short, results }
+  console.log(`\n${formatTable(all)}\n`)
+  if (out !== undefined) for (const file of saveResults(all, out, 'parser')) console.log(file)
   return 0
 }
 

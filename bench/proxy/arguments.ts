@@ -6,62 +6,58 @@ import type { Peer, Workload } from './types.ts'
 
 export interface Arguments {
   isShort: boolean
-  /** Whether a run that is not cheap enough fails. */
+  /** Exit with 1 when badass is not cheap enough. */
   isGate: boolean
   rounds: number
-  /** Of each round. */
+  /** Seconds of a round. */
   seconds: number
   workloads: readonly Workload[]
   peers: readonly Peer[]
-  /** The programs that run the peers of Node's. */
+  /** The programs that run the peers of Node.js. */
   nodes: readonly string[]
-  /** Where the results go; nowhere where not said. */
+  /** The folder for the results, if they are kept. */
   out: string | undefined
 }
 
-const options = {
-  short: { type: 'boolean', default: false },
-  gate: { type: 'boolean', default: false },
-  rounds: { type: 'string' },
-  seconds: { type: 'string' },
-  only: { type: 'string' },
-  peers: { type: 'string' },
-  node: { type: 'string', multiple: true },
-  out: { type: 'string' },
-} as const
+/** Variants of another peer, which the short form leaves out. */
+const LONG_ONLY = ['badass modify', 'badass sticky', 'badass cli', 'haproxy http pooled']
 
-/** @throws {Complaint} on an argument that is unknown or wrong */
+/** @throws {Complaint} on an unknown or wrong argument */
 export function readArguments(args: string[]): Arguments {
-  const values = readOptions(args, options)
+  const values = readOptions(args, {
+    short: { type: 'boolean', default: false },
+    gate: { type: 'boolean', default: false },
+    rounds: { type: 'string' },
+    seconds: { type: 'string' },
+    only: { type: 'string' },
+    peers: { type: 'string' },
+    node: { type: 'string', multiple: true, default: [process.execPath] },
+    out: { type: 'string' },
+  })
   const { short: isShort, gate: isGate } = values
+  const shortPeers = peers.map(({ name }) => name).filter((name) => !LONG_ONLY.includes(name))
   return {
     isShort,
     isGate,
     rounds: readNumber('--rounds', values.rounds, isShort ? 3 : 5),
     seconds: readNumber('--seconds', values.seconds, isShort ? 1 : 4),
     workloads: pick('--only', values.only, workloads, isShort ? shortWorkloads : undefined),
-    peers: pick('--peers', values.peers, peers, isShort ? shortPeers() : undefined),
-    nodes: values.node ?? [process.execPath],
+    peers: pick('--peers', values.peers, peers, isShort ? shortPeers : undefined),
+    nodes: values.node,
     out: values.out,
   }
 }
 
-/** What is asked for by name or group, in the order of `all`. */
+/** The entries that are listed by name or group, in the order of `all`. */
 function pick<T extends { name: string; group?: string }>(
   option: string,
   text: string | undefined,
   all: readonly T[],
-  byDefault: readonly string[] = all.map(({ name }) => name),
+  fallback: readonly string[] = all.map(({ name }) => name),
 ): readonly T[] {
-  const wanted = text?.split(',').map((name) => name.trim()) ?? byDefault
+  const wanted = text?.split(',').map((name) => name.trim()) ?? fallback
   const known = new Set(all.flatMap(({ name, group = name }) => [name, group]))
   const unknown = wanted.find((name) => !known.has(name))
-  if (unknown !== undefined) throw new Complaint(`${option}: no '${unknown}'; takes ${[...known].join(', ')}`)
+  if (unknown !== undefined) throw new Complaint(`${option}: expected ${[...known].join(', ')}, got '${unknown}'`)
   return all.filter(({ name, group = name }) => wanted.includes(name) || wanted.includes(group))
-}
-
-/** One of each kind: what badass does with more hooks, and haproxy with another option, is for the long form. */
-function shortPeers(): string[] {
-  const without = ['badass modify', 'badass sticky', 'badass cli', 'haproxy http pooled']
-  return peers.map(({ name }) => name).filter((name) => !without.includes(name))
 }

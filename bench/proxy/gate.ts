@@ -1,43 +1,51 @@
-import type { Result } from '../report/results.ts'
+import type { Result } from '../common/results.ts'
 
 const WORKLOAD = 'keep-alive'
-const TIMES = 2
+/** How many times cheaper than the best npm proxy badass must be, in each mode. */
+const GOALS = [
+  { peer: 'badass', times: 2 },
+  // The goal is 1.43. Short runs vary too much to gate on that yet: the rounds of one run gave 1.1 to 1.8.
+  { peer: 'badass every', times: 1 },
+] as const
 
-/** What the gate has to say. */
 export interface Verdict {
   isMet: boolean
   text: string
 }
 
 /**
- * Holds badass against the cheapest package that parses HTTP, on each Node: a ratio within one run, no absolute figure.
- * A package that failed might have been the cheapest, so that does not pass.
+ * Compares badass with the cheapest npm package that parses every request, on each Node. A ratio within one run does not
+ * depend on the machine. A package that failed might have been the cheapest, so the gate is not met then.
  */
 export function judge(results: readonly Result[]): Verdict {
   const all = results.filter(({ workload }) => workload === WORKLOAD)
   const nodes = new Set(all.flatMap(({ peer, node }) => (peer === 'badass' && node ? [node] : [])))
-  const verdicts = [...nodes].map((node) =>
-    judgeOn(
-      node,
-      all.filter((result) => result.node === node),
-    ),
-  )
-  if (verdicts.length === 0) return { isMet: false, text: `gate: badass has no figure of '${WORKLOAD}'` }
+  if (nodes.size === 0) return { isMet: false, text: `gate: badass has no result in '${WORKLOAD}'` }
+  const verdicts = [...nodes].flatMap((node) => judgeOn(all.filter((result) => result.node === node)))
   return { isMet: verdicts.every(({ isMet }) => isMet), text: verdicts.map(({ text }) => text).join('\n') }
 }
 
-function judgeOn(node: string, all: readonly Result[]): Verdict {
-  const miss = (text: string) => ({ isMet: false, text: `gate NOT MET on Node ${node}: ${text}` })
-  const ours = all.find(({ peer }) => peer === 'badass')!
+function judgeOn(all: readonly Result[]): Verdict[] {
+  return GOALS.flatMap(({ peer, times }) => {
+    const ours = all.find((result) => result.peer === peer)
+    return ours ? [judgeOne(ours, times, all)] : []
+  })
+}
+
+function judgeOne(ours: Result, times: number, all: readonly Result[]): Verdict {
+  const verdict = (isMet: boolean, text: string) => ({
+    isMet,
+    text: `gate ${isMet ? 'met' : 'NOT MET'} on Node ${ours.node}: ${text}`,
+  })
   const rivals = all.filter(({ kind, reads }) => kind === 'npm' && reads === 'each request')
   const broken = [ours, ...rivals].filter(({ cost }) => !cost)
-  if (broken.length > 0) return miss(broken.map(({ peer, failed }) => `${peer} failed: ${failed}`).join('; '))
+  if (broken.length > 0) return verdict(false, broken.map(({ peer, failed }) => `${peer} failed: ${failed}`).join('; '))
   const [best] = rivals.sort((a, b) => a.cost!.median - b.cost!.median)
-  if (!best) return miss(`no package that parses HTTP has a figure of '${WORKLOAD}'`)
+  if (!best) return verdict(false, `no package that parses HTTP has a result in '${WORKLOAD}'`)
   const ratio = best.cost!.median / ours.cost!.median
-  const isMet = ratio >= TIMES
-  const show = ({ peer, cost }: Result) => `${peer} ${cost!.median.toFixed(1)}`
-  const text =
-    `${show(ours)}, ${show(best)} ${ours.unit}: ` + `${ratio.toFixed(1)} times as cheap (at least ${TIMES} wanted)`
-  return isMet ? { isMet, text: `gate met on Node ${node}: ${text}` } : miss(text)
+  const [one, other] = [ours, best].map(({ peer, cost }) => `${peer} ${cost!.median.toFixed(1)}`)
+  return verdict(
+    ratio >= times,
+    `${one}, ${other} ${ours.unit}: ${ratio.toFixed(1)} times as cheap, at least ${times} expected`,
+  )
 }

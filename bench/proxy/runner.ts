@@ -1,36 +1,36 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Node } from '../common/machine.ts'
+import { usageOf } from '../common/proc.ts'
 import type { Progress } from '../common/progress.ts'
-import { figureOf, type Result } from '../report/results.ts'
+import { figureOf, type Result } from '../common/results.ts'
 import { type Backend, startBackend } from './backends/index.ts'
 import { checkField } from './loads/ask.ts'
 import type { Peer, Running, Sample, Workload } from './types.ts'
-import { usageOf } from './usage.ts'
 
-/** How the bench is run. */
 export interface Plan {
   workloads: readonly Workload[]
   peers: readonly Peer[]
-  nodes: readonly { path: string; version: string }[]
+  nodes: readonly Node[]
   rounds: number
   seconds: number
   isShort: boolean
   cpus: { peer: number; load: number }
-  /** A folder for all that runs. */
+  /** A temporary folder. */
   directory: string
   progress: Progress
 }
 
-/** A peer, as one Node runs it. */
+/** A peer on one Node. */
 interface Contender {
   name: string
   peer: Peer
-  node: { path: string; version: string }
+  node: Node
   directory: string
-  running: Running | undefined
+  running?: Running | undefined
 }
 
-/** What one contender has done of a workload so far. */
+/** What one contender has done in a workload so far. */
 interface Score {
   contender: Contender
   samples: (Sample & { cpu: number })[]
@@ -38,22 +38,15 @@ interface Score {
   failed?: string
 }
 
-/** Seconds that a peer of Node's works before it is timed: V8 compiles for a new kind of work, and throws away, for thousands of units. */
+/** Seconds of load before the first round, for peers of Node.js: V8 goes on optimising for thousands of requests. */
 const WARM_UP_S = 8
 const SHORT_WARM_UP_S = 1
-
-/** More than any round takes that comes to an end at all. */
+/** Longer than any round that ends at all. */
 const ROUND_LIMIT_S = 60
+/** How many of a unit make a CPU second or a byte. */
+const SCALES: Record<string, number> = { µs: 1e6, ms: 1e3, KB: 1e-3 }
 
-/** How many of the unit's own (µs, ms) make the CPU second or the byte that is measured. */
-function scaleOf(unit: string): number {
-  if (unit.startsWith('µs')) return 1e6
-  if (unit.startsWith('ms')) return 1e3
-  if (unit.startsWith('KB')) return 1e-3
-  throw new RangeError(`an unknown unit: ${unit}`)
-}
-
-/** Every workload, each with rounds in which all peers take their turns: what disturbs, disturbs all of them. */
+/** Runs every workload in rounds. In each round all peers take a turn, so that a disturbance hits all of them. */
 export class Runner {
   readonly #plan: Plan
   readonly #contenders: readonly Contender[]
@@ -64,7 +57,7 @@ export class Runner {
     this.#contenders = plan.peers.flatMap((peer) =>
       (peer.kind === 'native' ? plan.nodes.slice(0, 1) : plan.nodes).map((node) => {
         const name = plan.nodes.length > 1 && peer.kind !== 'native' ? `${peer.name} (Node ${node.version})` : peer.name
-        return { name, peer, node, directory: join(plan.directory, name.replace(/\W+/g, '-')), running: undefined }
+        return { name, peer, node, directory: join(plan.directory, name.replace(/\W+/g, '-')) }
       }),
     )
   }
@@ -91,18 +84,18 @@ export class Runner {
     this.#backend = kind && { kind, ...(await startBackend(kind, join(this.#plan.directory, 'backend'))) }
   }
 
-  /** Starts the peer and checks its answers, and has it warm. */
+  /** Starts the peer, checks its answers and warms it up. */
   async #prepare(workload: Workload, score: Score): Promise<void> {
     const { contender } = score
-    this.#plan.progress.now(`${workload.name}: ${contender.name} is checked`)
+    const { progress, isShort } = this.#plan
+    progress.now(`${workload.name}: checking ${contender.name}`)
     await this.#attempt(score, async () => {
       const running = await this.#start(contender)
       score.version = running.version
       await workload.check(running.port, contender.peer)
       await checkField(running.port, contender.peer)
-      // What is native compiles nothing as it runs.
-      if (workload.wantsWarmUp && contender.peer.kind !== 'native')
-        await this.#measure(workload, contender, this.#plan.isShort ? SHORT_WARM_UP_S : WARM_UP_S)
+      if (!workload.wantsWarmUp || contender.peer.kind === 'native') return
+      await this.#measure(workload, contender, isShort ? SHORT_WARM_UP_S : WARM_UP_S)
     })
   }
 
@@ -110,7 +103,7 @@ export class Runner {
     const { progress, rounds, seconds } = this.#plan
     const title = `${workload.name}, round ${round} of ${rounds}`
     const costs: string[] = []
-    // Another one goes first each time: whoever does has what the round before has left of the machine.
+    // Every round starts with another peer, because the first turn differs from the rest.
     const first = (round - 1) % Math.max(1, scores.length)
     for (const score of [...scores.slice(first), ...scores.slice(0, first)]) {
       const { contender } = score
@@ -126,27 +119,26 @@ export class Runner {
     progress.done(`${title} (${workload.unit}): ${costs.join(', ')}`)
   }
 
-  /** What fails says so in the results. The peer may be in any state then: it is started anew for the next workload. */
+  /** Records a failure in the score. A peer that failed is stopped, and starts again for the next workload. */
   async #attempt(score: Score, work: () => Promise<void>): Promise<void> {
     const { contender } = score
-    const overdue = new AbortController()
+    const done = new AbortController()
     const limit = (ROUND_LIMIT_S + 5 * this.#plan.seconds) * 1000
     const working = work()
+    const overdue = sleep(limit, undefined, { signal: done.signal }).then(() => {
+      throw new Error(`not done after ${limit / 1000} s`)
+    })
+    overdue.catch(() => {})
     try {
-      await Promise.race([
-        working,
-        sleep(limit, undefined, { signal: overdue.signal }).then(() => {
-          throw new Error(`not done after ${limit / 1000} s`)
-        }),
-      ])
+      await Promise.race([working, overdue])
     } catch (error) {
       score.failed = (error as Error).message || String(error)
       this.#plan.progress.done(`${contender.name} failed: ${score.failed}`)
       await stop(contender)
-      // Without its peer, what was overdue ends too; a load that does not see that is left behind.
+      // Overdue work usually ends with its peer. Do not wait for it for ever.
       await Promise.race([working.catch(() => {}), sleep(5000, undefined, { ref: false })])
     } finally {
-      overdue.abort()
+      done.abort()
     }
   }
 
@@ -158,11 +150,10 @@ export class Runner {
   }
 
   async #measure(workload: Workload, contender: Contender, seconds: number): Promise<Sample & { cpu: number }> {
-    const { isShort, cpus } = this.#plan
     const { port, pids } = await this.#start(contender)
     const usage = () => (contender.peer.isBaseline ? { cpu: 0, memory: 0 } : usageOf(pids()))
     const before = usage().cpu
-    const sample = await workload.run({ port, backend: this.#backend!.port, seconds, isShort, cpu: cpus.load, usage })
+    const sample = await workload.run({ port, backend: this.#backend!.port, seconds, cpu: this.#plan.cpus.load, usage })
     return { cpu: usage().cpu - before, ...sample }
   }
 }
@@ -176,40 +167,31 @@ function isFor({ only }: Peer, { name, group = name }: Workload): boolean {
   return only === undefined || only.includes(name) || only.includes(group)
 }
 
-/** The figure that counts. */
-function figureIn({ unit }: Workload, sample: Sample & { cpu: number }): number {
-  return scaleOf(unit) * (sample.memory ?? sample.cpu / sample.units)
+/** The cost or memory of a unit of work, in the workload's unit. */
+function figureIn({ unit }: Workload, { memory, cpu, units }: Sample & { cpu: number }): number {
+  return SCALES[unit.slice(0, 2)]! * (memory ?? cpu / units)
 }
 
 function resultOf(workload: Workload, { contender, samples, version, failed }: Score): Result {
-  const { peer, node } = contender
+  const { name: peer, kind, reads, note, isBaseline } = contender.peer
   const result: Result = {
-    workload: workload.name,
-    title: workload.title,
-    unit: workload.unit,
-    peer: peer.name,
-    kind: peer.kind,
-    reads: peer.reads,
-    note: peer.note,
-    ...(peer.isBaseline && { isBaseline: true }),
+    ...{ workload: workload.name, title: workload.title, unit: workload.unit, peer, kind, reads, note },
+    ...(isBaseline && { isBaseline: true }),
     version,
-    ...(peer.kind !== 'native' && { node: node.version }),
+    ...(kind !== 'native' && { node: contender.node.version }),
     rounds: samples.length,
   }
   if (failed) return { ...result, failed }
   const latencies = samples.flatMap(({ latency }) => latency ?? [])
+  const percentile = (key: 'p50' | 'p99' | 'p999') => figureOf(latencies.map((latency) => latency[key]))
   const figure = figureOf(samples.map((sample) => figureIn(workload, sample)))
+  const hasMemory = samples.every(({ memory }) => memory !== undefined)
   return {
     ...result,
-    ...(!peer.isBaseline &&
-      (samples.every(({ memory }) => memory !== undefined) ? { memory: figure } : { cost: figure })),
+    ...(!isBaseline && (hasMemory ? { memory: figure } : { cost: figure })),
     rate: figureOf(samples.map(({ units, seconds }) => units / seconds)),
     ...(latencies.length > 0 && {
-      latency: {
-        p50: figureOf(latencies.map(({ p50 }) => p50)),
-        p99: figureOf(latencies.map(({ p99 }) => p99)),
-        p999: figureOf(latencies.map(({ p999 }) => p999)),
-      },
+      latency: { p50: percentile('p50'), p99: percentile('p99'), p999: percentile('p999') },
     }),
   }
 }

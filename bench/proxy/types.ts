@@ -1,94 +1,90 @@
-/** Where a peer runs, and what it stands before. */
+import type { Usage } from '../common/proc.ts'
+import type { Result } from '../common/results.ts'
+
+/** Where a peer runs. */
 export interface Place {
-  /** The `node` that runs a peer of Node's. */
+  /** The program that runs peers of Node.js. */
   node: string
   /** The core that the peer has to itself. */
   cpu: number
-  /** The port of the backend, on 127.0.0.1. */
+  /** The backend's port on 127.0.0.1. */
   backend: number
-  /** A folder of its own, for configs and sockets; taken away afterwards. */
+  /** A temporary folder of the peer's own. */
   directory: string
 }
 
-/** A proxy that runs. */
+/** A running proxy. */
 export interface Running {
-  /** Where it listens, on 127.0.0.1. */
+  /** The port on 127.0.0.1. */
   port: number
-  /** All its processes, as of now. */
-  pids(): number[]
-  /** Its version, as it says it. */
   version: string
+  /** Its current processes. */
+  pids(): number[]
   stop(): Promise<void>
 }
 
-/** A proxy, as one configures it. */
+/** A proxy with one configuration. */
 export interface Peer {
-  /** 'badass', 'badass modify', 'haproxy http', 'nginx stream', 'http-proxy', 'net pipe'. */
   name: string
-  kind: 'badass' | 'npm' | 'native'
-  /** Whether it reads each request, the first one of a connection, or none. */
-  reads: 'each request' | 'one head' | 'nothing'
-  /** What is worth knowing of its configuration; one line. */
+  kind: Result['kind']
+  reads: NonNullable<Result['reads']>
+  /** What is special about its configuration; one line. */
   note: string
-  /** The workloads that it is for, by name or group; all of them where not said. */
+  /** The workloads that it takes part in, by name or group; by default all. */
   only?: readonly string[]
-  /** A field that the first response of a connection has of it. */
+  /** A field that it adds to the first response of a connection. */
   sets?: readonly [name: string, value: string]
-  /** Whether it sets a cookie of its own, and goes by it. */
+  /** Whether it sets and follows a sticky cookie. */
   isSticky?: boolean
-  /** Whether there is no proxy: its latency is what others are held against, and it has no cost. */
+  /** No proxy at all, as a baseline for latency. */
   isBaseline?: boolean
   start(place: Place): Promise<Running>
 }
 
-/** What a workload is given. */
+/** What a workload gets for one round. */
 export interface Round {
-  /** Where the peer listens, on 127.0.0.1. */
+  /** The peer's port on 127.0.0.1. */
   port: number
-  /** Where the backend listens, on 127.0.0.1. */
+  /** The backend's port on 127.0.0.1. */
   backend: number
-  /** How long to work, in seconds, where that is not given by the work. */
+  /** How long the round should take. */
   seconds: number
-  /** Whether it is to be over soon. */
-  isShort: boolean
-  /** The core for the load (and for the backend). */
+  /** The core for the load and the backend. */
   cpu: number
-  /** The peer's CPU time since it started (seconds) and its resident memory (bytes), now. */
-  usage(): { cpu: number; memory: number }
+  /** The peer's CPU time since it started, and its memory now. */
+  usage(): Usage
 }
 
-/** What came of it. */
+/** The result of one round. */
 export interface Sample {
-  /** Units of work done. */
+  /** Units of work that were done. */
   units: number
-  /** Seconds that took. */
   seconds: number
-  /** CPU seconds of the peer, where the time that counts is not that of the whole round. */
+  /** CPU seconds of the peer, if not those of the whole round. */
   cpu?: number
   /** ms. */
   latency?: { p50: number; p99: number; p999: number }
-  /** Bytes of resident memory for each unit, where that is what is asked. */
+  /** Bytes of memory for each unit, in workloads that measure memory instead of CPU time. */
   memory?: number
 }
 
 /** A kind of load. */
 export interface Workload {
-  /** What takes it in where it is asked for by one name with others: 'scale' is 'scale 10', 'scale 100', ... */
-  group?: string
-  /** Whether each round wants a peer that has just started. */
-  isFresh?: boolean
-  /** Whether some seconds of it go before the first round, for what the peer compiles at first. */
-  wantsWarmUp?: boolean
-  /** 'keep-alive', 'one request a connection', 'pipelined', 'websocket 64 B', 'download', 'upload', 'idle tunnels', 'latency'. */
   name: string
-  /** What it does, for people; one line. */
+  /** One name for several workloads: 'scale' means 'scale 10', 'scale 100' and so on. */
+  group?: string
+  /** What it does; one line. */
   title: string
-  /** What the figure that counts is by: 'µs of CPU a request', 'ms of CPU a GB', 'KB a tunnel'. */
+  /** The unit of the figure; it begins with µs, ms or KB. */
   unit: string
   backend: 'nginx' | 'echo' | 'sink'
-  /** Whether it is work that this peer can do. */
+  /** Whether every round needs a peer that has just started. */
+  isFresh?: boolean
+  /** Whether peers of Node.js get some seconds of load before the first round. */
+  wantsWarmUp?: boolean
+  /** Whether the peer can do this work. */
   suits(peer: Peer): boolean
-  /** Throws where the peer does not answer right. Goes before anything is timed. */
+  /** Checks the peer's answer before anything is timed. @throws {Error} when it is wrong */
   check(port: number, peer: Peer): Promise<void>
   run(round: Round): Promise<Sample>
 }

@@ -1,4 +1,4 @@
-/** Text for a terminal or a log between quotes: nothing in it ends the line or the quotes, or is obeyed by a terminal. */
+/** Escapes quotes, backslashes and everything that is not printable ASCII, for text between quotes in a log. */
 export function escapeText(text: string): string {
   return text.replace(/["\\]|[^ -~]/g, (character) => {
     const code = character.charCodeAt(0)
@@ -7,10 +7,10 @@ export function escapeText(text: string): string {
   })
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: it is them that are meant
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it matches control characters
 const UNPRINTABLE = /[\x00-\x1f\x7f-\x9f\u2028\u2029]/g
 
-/** Text for people: nothing in it ends the line, or moves about on a terminal. */
+/** Escapes control characters and line ends, for lines on a terminal. */
 export function escapeUnprintable(text: string): string {
   return text.replace(UNPRINTABLE, escapeText)
 }

@@ -1,7 +1,10 @@
-import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+
+/** The build replaces this name by the package's version. */
+declare const PACKAGE_VERSION: string
 
 /** The version of the package. */
-export function readVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
-}
+export const VERSION =
+  typeof PACKAGE_VERSION === 'string'
+    ? PACKAGE_VERSION
+    : (createRequire(import.meta.url)('../../package.json') as { version: string }).version

@@ -1,129 +1,100 @@
+import { type Authority, hostEnd, readAuthority, readTarget } from './authority.ts'
 import * as BYTES from './bytes.ts'
 import type { HeadErrorCode } from './error.ts'
-import { FIRST_FIELD, type HeadKind, isNamed, lineEnd, type Marks } from './head.ts'
+import { FIRST_FIELD, isNamed, lineEnd, type Marks } from './field.ts'
+import type { HeadKind } from './head.ts'
 
 const { all, equals, equalsIgnoringCase, dropBlanks, skipBlanks } = BYTES
-const { CLASS, DIGIT, HEX, REG_NAME, TOKEN } = BYTES
-const {
-  CLOSING_BRACKET,
-  COLON,
-  COMMA,
-  DIGIT_0,
-  LOWER_C,
-  LOWER_H,
-  LOWER_T,
-  OPENING_BRACKET,
-  PERCENT,
-  QUESTION_MARK,
-  SLASH,
-} = BYTES
+const { COMMA, DIGIT, DIGIT_0, LOWER_C, LOWER_H, LOWER_T, TOKEN } = BYTES
 
-/** A broken rule, and where: in bytes from the begin of the head. */
+/** A broken rule, and its offset in the head in bytes. */
 export interface Fault {
   code: HeadErrorCode
   at: number
 }
 
-/** Holds a head that is right in its syntax against the rules that go beyond it. */
-export function checkRules(kind: HeadKind, bytes: Buffer, marks: Marks): Fault | undefined {
-  if (kind === 'request') return checkRequest(bytes, marks)
-  return isHttp1(bytes, 0, marks[0]!) ? undefined : { code: 'UNSUPPORTED_VERSION', at: 0 }
+/** A value that replaces all values of the field. */
+export interface Repair {
+  name: 'Host' | 'Content-Length'
+  value: string
 }
 
+/** Checks a head whose syntax is valid. Returns undefined if it needs no change. */
+export type Rules = (kind: HeadKind, bytes: Buffer, marks: Marks) => Fault | Repair | undefined
+
+/** The first bytes of an HTTP/2 connection (RFC 9113 3.4). */
+export const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
+
 /**
- * The rules on a request's version, its framing and its host: what two readers of one request must not see
- * differently, or one request hides in another (RFC 9112 3.2, 6.1, 6.3, 11.2).
+ * The rules on version, framing, Host and Connection. If two parsers disagreed on one of these, a request could be
+ * smuggled inside another (RFC 9112 3.2, 6.1, 6.3, 11.2).
  */
-function checkRequest(bytes: Buffer, marks: Marks): Fault | undefined {
+export const checkRules: Rules = (kind, bytes, marks) => {
+  if (kind === 'request') return checkRequest(bytes, marks)
+  if (!isHttp1(bytes, 0, marks[0]!)) return { code: 'UNSUPPORTED_VERSION', at: 0 }
+  return checkFields(bytes, marks, new FieldRules(bytes, isHttp10(bytes, marks[0]!), 'response'))
+}
+
+function checkRequest(bytes: Buffer, marks: Marks): Fault | Repair | undefined {
   const methodEnd = marks[0]!
   const targetStart = methodEnd + 1
   const targetEnd = marks[1]!
   const versionStart = targetEnd + 1
   const versionEnd = marks[2]!
   if (equals(bytes, 0, methodEnd, 'PRI')) {
-    // RFC 9113 3.4: these very bytes open an HTTP/2 connection, and no HTTP/1 request has the method.
-    const isPreface = equals(bytes, 0, versionEnd, 'PRI * HTTP/2.0') && marks.length === FIRST_FIELD
-    return isPreface ? undefined : { code: 'BAD_PREFACE', at: 0 }
+    // HTTP/1 requests do not use this method (RFC 9113 11.6).
+    return equals(bytes, 0, bytes.length, PREFACE) ? undefined : { code: 'BAD_PREFACE', at: 0 }
   }
   if (!isHttp1(bytes, versionStart, versionEnd)) return { code: 'UNSUPPORTED_VERSION', at: versionStart }
   const target = readTarget(bytes, methodEnd, targetStart, targetEnd)
   if (!target) return { code: 'BAD_TARGET', at: targetStart }
-  return checkFields(bytes, marks, bytes[versionEnd - 1] === DIGIT_0, target)
+  return checkFields(bytes, marks, new FieldRules(bytes, isHttp10(bytes, versionEnd), target))
 }
 
 /**
- * The rules on the framing of a response that was mended: what may be read differently as it came must not be given a
- * meaning by mending it. `mended`: the fields whose value was mended, by the index of their mark.
+ * The rules for `LenientScanner`. Equal Content-Length values merge (RFC 9110 8.6). A framing field whose value was
+ * repaired is refused, because parsers may disagree about it. `repaired` holds the mark indexes of repaired values.
  */
-export function checkMended(bytes: Buffer, marks: Marks, mended: ReadonlySet<number>): Fault | undefined {
-  for (const k of mended) {
+export function checkLenient(bytes: Buffer, marks: Marks, repaired: ReadonlySet<number>): Fault | Repair | undefined {
+  for (const k of repaired) {
     const rule = ruleOf(bytes, marks[k]!)
     if (rule === 'content-length') return { code: 'BAD_CONTENT_LENGTH', at: marks[k]! }
     if (rule === 'transfer-encoding') return { code: 'BAD_TRANSFER_ENCODING', at: marks[k]! }
   }
-  return checkFields(bytes, marks, bytes[marks[0]! - 1] === DIGIT_0, 'response')
+  return checkFields(bytes, marks, new FieldRules(bytes, isHttp10(bytes, marks[0]!), 'response', true))
 }
 
 function isHttp1(bytes: Buffer, start: number, end: number): boolean {
   return equals(bytes, start, end, 'HTTP/1.1') || equals(bytes, start, end, 'HTTP/1.0')
 }
 
-/**
- * One pass over the names; only Host, Content-Length and Transfer-Encoding are looked into. A response needs no Host,
- * and may have another coding than chunked last: its body then goes on to the end of the connection (RFC 9112 6.3).
- */
-function checkFields(
-  bytes: Buffer,
-  marks: Marks,
-  isHttp10: boolean,
-  target: Authority | 'none' | 'response',
-): Fault | undefined {
-  let host = -1
-  let length = -1
-  let encoding = -1
-  let isChunked = false
+function isHttp10(bytes: Buffer, versionEnd: number): boolean {
+  return bytes[versionEnd - 1] === DIGIT_0
+}
+
+/** Goes over the names once, and reads only the values of fields that have a rule. */
+function checkFields(bytes: Buffer, marks: Marks, rules: FieldRules): Fault | Repair | undefined {
   for (let k = FIRST_FIELD; k < marks.length; k++) {
     const name = marks[k]!
     const rule = ruleOf(bytes, name)
     if (!rule) continue
     const line = lineEnd(bytes, marks, k)
     const start = skipBlanks(bytes, name + rule.length + 1, line)
-    const end = dropBlanks(bytes, start, line)
-    if (rule === 'host') {
-      if (target === 'response') continue
-      if (host >= 0) return { code: 'DUPLICATE_HOST', at: name }
-      host = start
-      const fault = checkHost(bytes, start, end, target)
-      if (fault) return fault
-    } else if (rule === 'content-length') {
-      // RFC 9110 8.6: a recipient may mend equal values, or refuse them. We never rewrite, so we refuse.
-      if (length >= 0) return { code: 'DUPLICATE_CONTENT_LENGTH', at: name }
-      length = start
-      if (!isLength(bytes, start, end)) return { code: 'BAD_CONTENT_LENGTH', at: start }
-    } else {
-      // RFC 9112 6.1: several fields are one list, in which chunked stands once and last.
-      if (isChunked) return { code: 'BAD_TRANSFER_ENCODING', at: start }
-      encoding = start
-      const last = lastCoding(bytes, start, end)
-      if (last === 'bad') return { code: 'BAD_TRANSFER_ENCODING', at: start }
-      isChunked = last === 'chunked'
-    }
+    const fault = rules.check(rule, name, start, dropBlanks(bytes, start, line))
+    if (fault) return fault
   }
-  if (encoding >= 0) {
-    if (length >= 0) return { code: 'LENGTH_AND_ENCODING', at: Math.max(encoding, length) }
-    if (isHttp10) return { code: 'ENCODING_IN_HTTP_1_0', at: encoding }
-    if (!isChunked && target !== 'response') return { code: 'BAD_TRANSFER_ENCODING', at: encoding }
-  }
-  if (host < 0 && !isHttp10 && target !== 'response') return { code: 'MISSING_HOST', at: bytes.length - 2 }
-  return undefined
+  return rules.finish()
 }
 
-/** The name of the field, where there is a rule on it: told by its first letter, as most fields have none. */
-function ruleOf(bytes: Buffer, start: number): 'host' | 'content-length' | 'transfer-encoding' | undefined {
+type RuledName = 'host' | 'connection' | 'content-length' | 'transfer-encoding'
+
+/** Returns the field's name if there is a rule for it. Most fields are ruled out by their first letter. */
+function ruleOf(bytes: Buffer, start: number): RuledName | undefined {
   switch (bytes[start]! | 0x20) {
     case LOWER_H:
       return isNamed(bytes, start, 'host') ? 'host' : undefined
     case LOWER_C:
+      if (isNamed(bytes, start, 'connection')) return 'connection'
       return isNamed(bytes, start, 'content-length') ? 'content-length' : undefined
     case LOWER_T:
       return isNamed(bytes, start, 'transfer-encoding') ? 'transfer-encoding' : undefined
@@ -132,130 +103,151 @@ function ruleOf(bytes: Buffer, start: number): 'host' | 'content-length' | 'tran
   }
 }
 
-function checkHost(bytes: Buffer, start: number, end: number, target: Authority | 'none'): Fault | undefined {
-  // RFC 9112 3.2: Host is empty where the target has no authority.
-  if (start < end && hostEnd(bytes, start, end) < 0) return { code: 'BAD_HOST', at: start }
-  if (target === 'none') return undefined
-  // Whoever routes by the target and whoever routes by Host must come to the same place.
-  const host = start < end ? readAuthority(bytes, start, end, target.defaultPort) : undefined
-  if (host?.name === target.name && host.port === target.port) return undefined
-  return { code: 'HOST_MISMATCH', at: start }
+/**
+ * Checks the fields of one head. In a response, Host is optional, Connection is not checked, and the last coding may be
+ * other than chunked: the body then ends when the connection closes (RFC 9112 6.3).
+ */
+class FieldRules {
+  readonly #bytes: Buffer
+  readonly #isHttp10: boolean
+  readonly #target: Authority | 'none' | 'response'
+  readonly #isLenient: boolean
+  #host: Authority | 'none' | undefined
+  #lengthAt = -1
+  #length = 0
+  /** The value of several equal lengths. */
+  #merged: string | undefined
+  #encodingAt = -1
+  #isChunked = false
+
+  constructor(bytes: Buffer, isHttp10: boolean, target: Authority | 'none' | 'response', isLenient = false) {
+    this.#bytes = bytes
+    this.#isHttp10 = isHttp10
+    this.#target = target
+    this.#isLenient = isLenient
+  }
+
+  /** Checks one field. `name` is the offset of its line; its value goes from `start` to `end`. */
+  check(rule: RuledName, name: number, start: number, end: number): Fault | undefined {
+    switch (rule) {
+      case 'host':
+        return this.#target === 'response' ? undefined : this.#checkHost(name, start, end)
+      case 'connection':
+        return this.#target === 'response' ? undefined : checkConnection(this.#bytes, start, end)
+      case 'content-length':
+        return this.#checkLength(name, start, end)
+      case 'transfer-encoding':
+        return this.#checkEncoding(start, end)
+    }
+  }
+
+  finish(): Fault | Repair | undefined {
+    const target = this.#target
+    if (this.#encodingAt >= 0) {
+      if (this.#lengthAt >= 0) return { code: 'LENGTH_AND_ENCODING', at: Math.max(this.#encodingAt, this.#lengthAt) }
+      if (this.#isHttp10) return { code: 'ENCODING_IN_HTTP_1_0', at: this.#encodingAt }
+      if (!this.#isChunked && target !== 'response') return { code: 'BAD_TRANSFER_ENCODING', at: this.#encodingAt }
+    }
+    if (this.#merged !== undefined) return { name: 'Content-Length', value: this.#merged }
+    if (target === 'response') return undefined
+    const host = this.#host
+    if (!host && !this.#isHttp10) return { code: 'MISSING_HOST', at: this.#bytes.length - 2 }
+    if (target === 'none') return undefined
+    if (host && host !== 'none' && host.name === target.name && host.port === target.port) return undefined
+    // RFC 9112 3.2.2: the target's authority replaces Host.
+    return { name: 'Host', value: this.#bytes.toString('latin1', target.start, target.end) }
+  }
+
+  #checkHost(name: number, start: number, end: number): Fault | undefined {
+    if (this.#host) return { code: 'DUPLICATE_HOST', at: name }
+    // RFC 9112 3.2: Host is empty if the target has no authority.
+    if (start < end && hostEnd(this.#bytes, start, end) < 0) return { code: 'BAD_HOST', at: start }
+    const target = this.#target
+    const isNeeded = start < end && typeof target === 'object'
+    this.#host = (isNeeded && readAuthority(this.#bytes, start, end, target.defaultPort)) || 'none'
+    return undefined
+  }
+
+  #checkLength(name: number, start: number, end: number): Fault | undefined {
+    if (!this.#isLenient) return this.#addLength(name, start, lengthIn(this.#bytes, start, end))
+    let fault: Fault | undefined
+    eachElement(this.#bytes, start, end, (a, b) => {
+      fault ??= this.#addLength(name, start, lengthIn(this.#bytes, a, b))
+    })
+    return fault
+  }
+
+  #addLength(name: number, start: number, length: number | undefined): Fault | undefined {
+    if (length === undefined) return { code: 'BAD_CONTENT_LENGTH', at: start }
+    const isFirst = this.#lengthAt < 0
+    // RFC 9110 8.6: a recipient may merge equal values or refuse them.
+    if (!isFirst && !(this.#isLenient && length === this.#length)) return { code: 'DUPLICATE_CONTENT_LENGTH', at: name }
+    if (!isFirst) this.#merged = String(length)
+    this.#lengthAt = start
+    this.#length = length
+    return undefined
+  }
+
+  // RFC 9112 6.1: several fields form one list. chunked occurs at most once, and is last.
+  #checkEncoding(start: number, end: number): Fault | undefined {
+    const last = this.#isChunked ? 'bad' : lastCoding(this.#bytes, start, end)
+    if (last === 'bad') return { code: 'BAD_TRANSFER_ENCODING', at: start }
+    this.#encodingAt = start
+    this.#isChunked = last === 'chunked'
+    return undefined
+  }
 }
 
-/** 1*DIGIT (RFC 9110 8.6) that every reader of it can count to. */
-function isLength(bytes: Buffer, start: number, end: number): boolean {
-  return end > start && all(bytes, start, end, DIGIT) && Number(bytes.toString('latin1', start, end)) < 2 ** 53
+/** Parses 1*DIGIT (RFC 9110 8.6) below 2^53; undefined if it is something else. */
+function lengthIn(bytes: Buffer, start: number, end: number): number | undefined {
+  if (start === end || !all(bytes, start, end, DIGIT)) return undefined
+  let length = 0
+  for (let i = start; i < end && length < 2 ** 53; i++) length = length * 10 + (bytes[i]! - DIGIT_0)
+  return length < 2 ** 53 ? length : undefined
 }
 
 /**
- * The last transfer coding of one field's list, or 'bad' where an element is not a name, or chunked is not the last.
- * No coding in use has parameters, and readers differ on empty elements: both are refused.
+ * Returns the last transfer coding of one field's list, or 'bad' if an element is not a token or chunked is not last.
+ * Parameters are refused, because no coding in use has any; so are empty elements, because parsers disagree about them.
  */
 function lastCoding(bytes: Buffer, start: number, end: number): 'chunked' | 'other' | 'bad' {
-  let last: 'chunked' | 'other' = 'other'
-  for (let from = start; from <= end; ) {
-    if (last === 'chunked') return 'bad'
-    let until = from
-    while (until < end && bytes[until] !== COMMA) until++
-    const a = skipBlanks(bytes, from, until)
-    const b = dropBlanks(bytes, a, until)
-    if (a === b || !all(bytes, a, b, TOKEN)) return 'bad'
-    if (equalsIgnoringCase(bytes, a, b, 'chunked')) last = 'chunked'
-    from = until + 1
-  }
+  let last: 'chunked' | 'other' | 'bad' = 'other'
+  eachElement(bytes, start, end, (a, b) => {
+    if (last !== 'other' || a === b || !all(bytes, a, b, TOKEN)) last = 'bad'
+    else if (equalsIgnoringCase(bytes, a, b, 'chunked')) last = 'chunked'
+  })
   return last
 }
 
-interface Authority {
-  /** In lower case. */
-  name: string
-  port: number | undefined
-  /** What a Host without a port means beside this authority. */
-  defaultPort: number | undefined
-}
-
-const DEFAULT_PORTS = new Map([
-  ['http', 80],
-  ['ws', 80],
-  ['https', 443],
-  ['wss', 443],
-])
-
 /**
- * The authority that Host must name too, which only an absolute-form has; undefined where the target has none of the
- * four forms of RFC 9112 3.2, or one that does not go with the method.
+ * Names that a request's Connection must not list, besides those that start with X-Forwarded. The next hop deletes the
+ * listed fields (RFC 9110 7.6.1), and these route, frame or authenticate the request.
  */
-function readTarget(bytes: Buffer, methodEnd: number, start: number, end: number): Authority | 'none' | undefined {
-  if (equals(bytes, 0, methodEnd, 'CONNECT')) {
-    // RFC 9110 9.3.6: the port is not optional. Host is not held against it: clients put their proxy there too, and
-    // no request hides in a CONNECT.
-    return readAuthority(bytes, start, end, undefined)?.port === undefined ? undefined : 'none'
+const FORBIDDEN_OPTIONS = [
+  ...['host', 'content-length', 'transfer-encoding', 'cookie', 'authorization'],
+  ...['forwarded', 'via', 'x-real-ip', 'x-client-ip', 'true-client-ip', 'cf-connecting-ip'],
+]
+const X_FORWARDED = 'x-forwarded'
+
+/** RFC 9110 7.6.1: a list of tokens. Empty elements are allowed (5.6.1.2). */
+function checkConnection(bytes: Buffer, start: number, end: number): Fault | undefined {
+  let isBad = false
+  eachElement(bytes, start, end, (a, b) => {
+    isBad ||=
+      !all(bytes, a, b, TOKEN) ||
+      equalsIgnoringCase(bytes, a, Math.min(b, a + X_FORWARDED.length), X_FORWARDED) ||
+      FORBIDDEN_OPTIONS.some((name) => equalsIgnoringCase(bytes, a, b, name))
+  })
+  return isBad ? { code: 'BAD_CONNECTION', at: start } : undefined
+}
+
+/** Calls back with the bounds of each element of a comma-separated list, without the white space around it. */
+function eachElement(bytes: Buffer, start: number, end: number, found: (start: number, end: number) => void): void {
+  for (let from = start; from <= end; ) {
+    let until = from
+    while (until < end && bytes[until] !== COMMA) until++
+    const first = skipBlanks(bytes, from, until)
+    found(first, dropBlanks(bytes, first, until))
+    from = until + 1
   }
-  if (bytes[start] === SLASH) return 'none'
-  if (equals(bytes, start, end, '*')) return equals(bytes, 0, methodEnd, 'OPTIONS') ? 'none' : undefined
-
-  const colon = bytes.indexOf(COLON, start)
-  if (colon >= end || !equals(bytes, colon, colon + 3, '://')) return undefined
-  const scheme = bytes.toString('latin1', start, colon).toLowerCase()
-  if (!/^[a-z][a-z0-9+.-]*$/.test(scheme)) return undefined
-  let authorityEnd = colon + 3
-  while (authorityEnd < end && bytes[authorityEnd] !== SLASH && bytes[authorityEnd] !== QUESTION_MARK) authorityEnd++
-  return readAuthority(bytes, colon + 3, authorityEnd, DEFAULT_PORTS.get(scheme))
-}
-
-function readAuthority(
-  bytes: Buffer,
-  start: number,
-  end: number,
-  defaultPort: number | undefined,
-): Authority | undefined {
-  const colon = hostEnd(bytes, start, end)
-  if (colon < 0) return undefined
-  const name = bytes.toString('latin1', start, colon).toLowerCase()
-  const port = colon + 1 < end ? Number(bytes.toString('latin1', colon + 1, end)) : defaultPort
-  return { name, port, defaultPort }
-}
-
-/**
- * Checks uri-host [ ":" port ] (RFC 3986 3.2.2, 3.2.3) and returns where the host ends; -1 where it is not one.
- * The host is not empty: no http URI has an empty one (RFC 9110 4.2.1).
- */
-function hostEnd(bytes: Buffer, start: number, end: number): number {
-  let i = start
-  if (bytes[start] === OPENING_BRACKET) {
-    while (i < end && bytes[i] !== CLOSING_BRACKET) i++
-    if (i === end || !isIPv6(bytes.toString('latin1', start + 1, i))) return -1
-    i++
-  } else {
-    for (; i < end && CLASS[bytes[i]!]! & REG_NAME; i++) {
-      if (bytes[i] === PERCENT && !(i + 2 < end && all(bytes, i + 1, i + 3, HEX))) return -1
-    }
-    if (i === start) return -1
-  }
-  if (i === end) return i
-  const isPort = bytes[i] === COLON && all(bytes, i + 1, end, DIGIT)
-  return isPort && Number(bytes.toString('latin1', i + 1, end)) <= 65_535 ? i : -1
-}
-
-/** IPv6address of RFC 3986 3.2.2: eight groups, or fewer and one '::'; an IPv4 address may be the last two. No zone. */
-function isIPv6(text: string): boolean {
-  const halves = text.split('::')
-  if (halves.length > 2) return false
-  let groups = 0
-  for (const [at, half] of halves.entries()) {
-    if (half === '') continue
-    const parts = half.split(':')
-    for (const [i, part] of parts.entries()) {
-      const isLast = at === halves.length - 1 && i === parts.length - 1
-      if (/^[0-9a-fA-F]{1,4}$/.test(part)) groups += 1
-      else if (isLast && isIPv4(part)) groups += 2
-      else return false
-    }
-  }
-  return halves.length === 2 ? groups <= 7 : groups === 8
-}
-
-function isIPv4(text: string): boolean {
-  const parts = text.split('.')
-  return parts.length === 4 && parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255)
 }

@@ -1,52 +1,37 @@
-import { inspect } from 'node:util'
-import { BLANK, CLASS, COLON, dropBlanks, equals, equalsIgnoringCase, skipBlanks, TOKEN, VISIBLE } from './bytes.ts'
+import { show } from '../show.ts'
+import { DIGIT_0, equals } from './bytes.ts'
+import {
+  checkName,
+  checkValue,
+  FIRST_FIELD,
+  type Field,
+  isNamed,
+  lineEnd,
+  type Marks,
+  nameBit,
+  valueIn,
+  WireField,
+  WrittenField,
+} from './field.ts'
 import { headersView } from './view.ts'
 
 export type HeadKind = 'request' | 'response'
 
-/**
- * Where the parts of a head are, in bytes from its begin. First the ends of the three parts of the start line (method,
- * target, version; or version, status, reason phrase), then the start of each field's line. Where in its line the name
- * ends and the value starts is left to whoever asks for them.
- */
-export type Marks = readonly number[]
-/** Index of the first field's marks. */
-export const FIRST_FIELD = 3
-
-const CRLF_LENGTH = 2
-
-/** Where the line of the field whose mark is at `k` ends, less its CRLF. */
-export function lineEnd(bytes: Buffer, marks: Marks, k: number): number {
-  return (k + 1 < marks.length ? marks[k + 1]! : bytes.length - CRLF_LENGTH) - CRLF_LENGTH
-}
-
-/** Whether the field line at `start` has the name `lower`, in any case. `lower` has no colon. */
-export function isNamed(bytes: Buffer, start: number, lower: string): boolean {
-  const colon = start + lower.length
-  return equalsIgnoringCase(bytes, start, colon, lower) && bytes[colon] === COLON
-}
-
-/** A field's values by name, as `head.headers` shows them. */
+/** The type of `head.headers`: values by field name. Assigning undefined deletes the field. */
 export type Headers = { [name: string]: string | string[] | undefined }
 
-interface Field {
-  /** Whether the name is `key`, which is in lower case. */
-  is(key: string): boolean
-  readonly name: string
-  readonly value: string
-  /** The whole line as it goes out, CRLF included. */
-  readonly line: string
-}
+/** Fields that belong in Connection even if they were set here: they are for the next hop only (RFC 9110 7.6.1). */
+const HOP_BY_HOP: ReadonlySet<string> = new Set(['keep-alive', 'proxy-connection', 'te', 'trailer', 'upgrade'])
 
 const REQUEST_LINE = /^[!#$%&'*+\-.^_`|~\w]+ [\x21\x22\x24-\x7e\x80-\xff]+ HTTP\/1\.[01]$/
 const STATUS_LINE = /^HTTP\/1\.[01] [1-9]\d\d(?: [\t\x20-\x7e\x80-\xff]*)?$/
 
 /**
- * A head: its start line, and its fields in the order of the wire. Strings are Latin-1: one character a byte.
+ * The head of an HTTP message: the start line, and the fields in wire order. `HeadScanner` and `parseHead` make it.
  *
- * Made by `HeadScanner` or `parseHead`. An untouched head gives back the very bytes that came; after an edit every other
- * line still does. Names keep their case and are found in any case. Writing a name or a value that would break the head
- * throws a TypeError: a name that is not a token, a value with CR, LF, NUL, another control byte, or beyond Latin-1.
+ * Strings are Latin-1, one character per byte. Names keep their case and match in any case. `bytes()` of an unedited
+ * head returns the received bytes; edits leave all other lines unchanged. Setting a name that is not a token throws a
+ * TypeError, and so does a value with a control character or a character beyond Latin-1.
  */
 export class Head implements Iterable<[name: string, value: string]> {
   readonly kind: HeadKind
@@ -54,17 +39,22 @@ export class Head implements Iterable<[name: string, value: string]> {
   readonly #marks: Marks
   #first: string | undefined
   #fields: Field[] | undefined
-  #isEdited = false
+  /** The bits of the field names that the head has, or had before an edit. See `nameBit`. */
+  #names: number
+  #edits = 0
+  /** Lower-case names of the fields that were set or appended. */
+  #written: Set<string> | undefined
   #headers: Headers | undefined
 
-  /** For `HeadScanner`, which knows where the marks are; others call `parseHead`. */
-  constructor(kind: HeadKind, bytes: Buffer, marks: Marks) {
+  /** For `HeadScanner`. Use `parseHead` instead. */
+  constructor(kind: HeadKind, bytes: Buffer, marks: Marks, names: number) {
     this.kind = kind
     this.#bytes = bytes
     this.#marks = marks
+    this.#names = names
   }
 
-  /** The start line without its CRLF. Writing one that is not right for the kind throws a TypeError. */
+  /** The start line without its CRLF. Setting one that is invalid for the kind throws a TypeError. */
   get first(): string {
     this.#first ??= this.#bytes.toString('latin1', 0, this.#marks[2])
     return this.#first
@@ -73,30 +63,44 @@ export class Head implements Iterable<[name: string, value: string]> {
   set first(line: string) {
     if (line === this.first) return
     if (typeof line !== 'string' || !(this.kind === 'request' ? REQUEST_LINE : STATUS_LINE).test(line)) {
-      throw new TypeError(`first: got ${show(line)}; takes a ${this.kind}'s start line without its line end`)
+      throw new TypeError(`first: expected a ${this.kind}'s start line without its line end, got ${show(line, 100)}`)
     }
     this.#first = line
-    this.#isEdited = true
+    this.#edits++
+  }
+
+  /** Number of edits so far. `bytes()` of a head without edits returns the received bytes. */
+  get edits(): number {
+    return this.#edits
   }
 
   /** A request's method; '' for a response. */
   get method(): string {
-    return this.kind === 'request' ? this.first.slice(0, this.first.indexOf(' ')) : ''
+    if (this.kind === 'response') return ''
+    // The most common method needs no string of the start line.
+    if (this.#first === undefined && equals(this.#bytes, 0, this.#marks[0]!, 'GET')) return 'GET'
+    return this.first.slice(0, this.first.indexOf(' '))
   }
 
-  /** A request's target, in whichever form it came (RFC 9112 3.2); '' for a response. */
+  /** A request's target as received, in any of the four forms (RFC 9112 3.2); '' for a response. */
   get target(): string {
     return this.kind === 'request' ? this.first.slice(this.first.indexOf(' ') + 1, -' HTTP/1.1'.length) : ''
   }
 
-  /** 'HTTP/1.1' or 'HTTP/1.0'; 'HTTP/2.0' where the request is the preface of an HTTP/2 connection. */
+  /** 'HTTP/1.1' or 'HTTP/1.0'; 'HTTP/2.0' if the head is the preface of an HTTP/2 connection. */
   get version(): string {
+    const start = this.kind === 'request' ? this.#marks[1]! + 1 : 0
+    const end = start + 'HTTP/1.1'.length
+    if (this.#first === undefined && equals(this.#bytes, start, end, 'HTTP/1.1')) return 'HTTP/1.1'
     return this.kind === 'request' ? this.first.slice(-'HTTP/1.1'.length) : this.first.slice(0, 'HTTP/1.1'.length)
   }
 
   /** A response's status, from 100 to 999; 0 for a request. */
   get status(): number {
-    return this.kind === 'response' ? Number(this.first.slice(9, 12)) : 0
+    if (this.kind === 'request') return 0
+    if (this.#first !== undefined) return Number(this.#first.slice(9, 12))
+    const bytes = this.#bytes
+    return (bytes[9]! - DIGIT_0) * 100 + (bytes[10]! - DIGIT_0) * 10 + (bytes[11]! - DIGIT_0)
   }
 
   /** A response's reason phrase, often empty; '' for a request. */
@@ -105,38 +109,48 @@ export class Head implements Iterable<[name: string, value: string]> {
   }
 
   /**
-   * A live view on the fields, to read and to write. A name that occurs several times reads as an array, and an array
-   * writes several. Any name is just a name, `__proto__` and `constructor` too.
+   * A live view of the fields, for reading and writing. A field that occurs several times is an array, and assigning an
+   * array sets several. Assigning undefined deletes the field. No name is special, not even `__proto__`.
    */
   get headers(): Headers {
     this.#headers ??= headersView(this)
     return this.#headers
   }
 
-  /** The value of a field, in any case of its name; several are joined with ', ' (which no Set-Cookie survives). */
+  /** The value of a field. Several values are joined with ', '; use `getAll` for Set-Cookie. */
   get(name: string): string | undefined {
+    if (!this.#mayHave(name)) return undefined
     const values = this.getAll(name)
     return values.length > 1 ? values.join(', ') : values[0]
   }
 
-  /** The values of every field of that name, in order. */
+  /** All values of a field, in order. */
   getAll(name: string): string[] {
-    const key = name.toLowerCase()
     const values: string[] = []
-    for (const field of this.#list()) if (field.is(key)) values.push(field.value)
+    if (!this.#mayHave(name)) return values
+    const key = name.toLowerCase()
+    if (this.#fields) {
+      for (const field of this.#fields) if (field.is(key)) values.push(field.value)
+      return values
+    }
+    const marks = this.#marks
+    for (let k = this.#find(key, FIRST_FIELD); k < marks.length; k = this.#find(key, k + 1)) {
+      values.push(valueIn(this.#bytes, marks[k]! + key.length, lineEnd(this.#bytes, marks, k)))
+    }
     return values
   }
 
+  /** Whether the head has a field of that name. */
   has(name: string): boolean {
+    if (!this.#mayHave(name)) return false
     const key = name.toLowerCase()
-    return this.#list().some((field) => field.is(key))
+    return this.#fields?.some((field) => field.is(key)) ?? this.#find(key, FIRST_FIELD) < this.#marks.length
   }
 
   /**
-   * Gives a field a value, or several fields of the name one each: in the places, and under the names, of those that
-   * were there, what is over behind the last of them, or at the end. A field that has its value already keeps its line,
-   * byte for byte; one too many goes.
-   * @throws {TypeError} on a name or value that would break the head
+   * Replaces the values of a field in place, or adds the field at the end. Extra values follow the last one; surplus
+   * fields are removed. A field that already has its value keeps its line byte for byte.
+   * @throws {TypeError} on an invalid name or value
    */
   set(name: string, value: string | readonly string[]): this {
     const key = checkName(name).toLowerCase()
@@ -155,43 +169,93 @@ export class Head implements Iterable<[name: string, value: string]> {
     }
     const added = values.slice(count).map((one) => new WrittenField(lastName, one))
     fields.splice(place < 0 ? fields.length : place, 0, ...added)
+    this.#noteWritten(key)
     return this.#replace(fields)
   }
 
-  /** Adds a field at the end, whether or not there is one of that name. @throws {TypeError} as `set` */
+  /** Adds a field at the end. @throws {TypeError} on an invalid name or value */
   append(name: string, value: string): this {
     const field = new WrittenField(checkName(name), checkValue(name, value))
+    this.#noteWritten(name.toLowerCase())
     return this.#replace([...this.#list(), field])
   }
 
-  /** Takes out every field of that name; false where there was none. */
+  /** Removes every field of that name. Returns whether there was one. */
   delete(name: string): boolean {
+    if (!this.has(name)) return false
     const key = name.toLowerCase()
-    if (!this.has(key)) return false
     this.#replace(this.#list().filter((field) => !field.is(key)))
     return true
   }
 
-  /** Name and value of each field, in the order and case of the wire. */
+  /** Name and value of each field, in wire order. */
   *[Symbol.iterator](): IterableIterator<[name: string, value: string]> {
     for (const { name, value } of this.#list()) yield [name, value]
   }
 
   /**
-   * The bytes to send, with the empty line at their end. Untouched, they are the very bytes that came: a view. So is
-   * the preface of an HTTP/2 connection whatever was written to it: it has no room for fields (RFC 9113 3.4).
+   * The bytes to send, with the empty line at the end. For an unedited head this is a view of the received bytes. It
+   * always is for the HTTP/2 preface, which cannot carry fields (RFC 9113 3.4).
+   *
+   * The next hop deletes each field that Connection names (RFC 9110 7.6.1). Names of fields that you set or appended are
+   * therefore left out of Connection, except hop-by-hop fields such as Upgrade.
    */
   bytes(): Buffer {
-    if (!this.#isEdited || equals(this.#bytes, 0, this.#marks[2]!, 'PRI * HTTP/2.0')) return this.#bytes
+    if (this.#edits === 0 || equals(this.#bytes, 0, this.#marks[2]!, 'PRI * HTTP/2.0')) return this.#bytes
     let text = `${this.first}\r\n`
-    for (const field of this.#list()) text += field.line
+    for (const field of this.#outgoing()) text += field.line
     return Buffer.from(`${text}\r\n`, 'latin1')
+  }
+
+  /** An independent copy, made in constant time. */
+  clone(): Head {
+    const copy = new Head(this.kind, this.#bytes, this.#marks, this.#names)
+    copy.#first = this.#first
+    // Field objects and lists are immutable: an edit makes a new list.
+    copy.#fields = this.#fields
+    copy.#edits = this.#edits
+    copy.#written = this.#written && new Set(this.#written)
+    return copy
+  }
+
+  /** The fields to send. */
+  #outgoing(): Field[] {
+    const written = this.#written
+    if (!written) return this.#list()
+    const isKept = (option: string) => HOP_BY_HOP.has(option.toLowerCase()) || !written.has(option.toLowerCase())
+    return this.#list().flatMap((field) => {
+      if (!field.is('connection')) return field
+      const options = field.value.split(/[ \t]*,[ \t]*/)
+      const kept = options.filter(isKept)
+      if (kept.length === options.length) return field
+      return kept.length > 0 ? new WrittenField(field.name, kept.join(', ')) : []
+    })
+  }
+
+  #noteWritten(key: string): void {
+    this.#written ??= new Set()
+    this.#written.add(key)
+    this.#names |= nameBit(key.charCodeAt(0), key.length)
   }
 
   #replace(fields: Field[]): this {
     this.#fields = fields
-    this.#isEdited = true
+    this.#edits++
     return this
+  }
+
+  /** Whether the head may have a field of that name. Needs no look at the fields, so most answers are quick. */
+  #mayHave(name: string): boolean {
+    return (this.#names & nameBit(name.charCodeAt(0), name.length)) !== 0
+  }
+
+  /** Returns the index of the next mark from `k` on of a received field with the name `key`, or the number of marks. */
+  #find(key: string, k: number): number {
+    const marks = this.#marks
+    let i = k
+    while (i < marks.length && !isNamed(this.#bytes, marks[i]!, key)) i++
+    // A colon in the key would match the one after the name.
+    return i < marks.length && key.includes(':') ? marks.length : i
   }
 
   #list(): Field[] {
@@ -204,89 +268,4 @@ export class Head implements Iterable<[name: string, value: string]> {
     this.#fields = fields
     return fields
   }
-}
-
-/** A field as it came. Its strings are made when somebody asks. */
-class WireField implements Field {
-  readonly #bytes: Buffer
-  /** The line is from here to there, less its CRLF. */
-  readonly #start: number
-  readonly #end: number
-
-  constructor(bytes: Buffer, start: number, end: number) {
-    this.#bytes = bytes
-    this.#start = start
-    this.#end = end
-  }
-
-  is(key: string): boolean {
-    // A colon in the key would stand for the one after the name.
-    return isNamed(this.#bytes, this.#start, key) && !key.includes(':')
-  }
-
-  get name(): string {
-    return this.#bytes.toString('latin1', this.#start, this.#colon())
-  }
-
-  get value(): string {
-    const start = skipBlanks(this.#bytes, this.#colon() + 1, this.#end)
-    return this.#bytes.toString('latin1', start, dropBlanks(this.#bytes, start, this.#end))
-  }
-
-  get line(): string {
-    return this.#bytes.toString('latin1', this.#start, this.#end + CRLF_LENGTH)
-  }
-
-  #colon(): number {
-    return this.#bytes.indexOf(COLON, this.#start)
-  }
-}
-
-/** A field that a hook wrote. */
-class WrittenField implements Field {
-  readonly name: string
-  readonly value: string
-
-  constructor(name: string, value: string) {
-    this.name = name
-    this.value = value
-  }
-
-  is(key: string): boolean {
-    return this.name.toLowerCase() === key
-  }
-
-  get line(): string {
-    return `${this.name}: ${this.value}\r\n`
-  }
-}
-
-function checkName(name: string): string {
-  if (typeof name === 'string' && name !== '' && isAll(name, TOKEN)) return name
-  throw new TypeError(`field name: got ${show(name)}; takes a token (RFC 9110 5.6.2)`)
-}
-
-/** Returns the value without the white space around it, which is no part of a value (RFC 9110 5.5). */
-function checkValue(name: string, value: string): string {
-  if (typeof value !== 'string' || !isAll(value, VISIBLE | BLANK)) {
-    throw new TypeError(`${name}: got ${show(value)}; takes a string of Latin-1 without control characters`)
-  }
-  let start = 0
-  let end = value.length
-  while (start < end && isBlank(value, start)) start++
-  while (end > start && isBlank(value, end - 1)) end--
-  return value.slice(start, end)
-}
-
-function isBlank(text: string, at: number): boolean {
-  return ((CLASS[text.charCodeAt(at)] ?? 0) & BLANK) !== 0
-}
-
-function isAll(text: string, kind: number): boolean {
-  for (let i = 0; i < text.length; i++) if (!((CLASS[text.charCodeAt(i)] ?? 0) & kind)) return false
-  return true
-}
-
-function show(value: unknown): string {
-  return inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 100 })
 }

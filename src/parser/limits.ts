@@ -1,18 +1,23 @@
+/** Limits of a `HeadScanner`. */
 export interface HeadLimits {
-  /** The longest head, in bytes, from its first to the LF of its empty line. Default 16384. */
+  /** Maximum length of a head in bytes, with its empty line. Default 32768. */
   maxHeadBytes?: number
-  /** The most field lines in a head. Default 128. */
+  /** Maximum number of field lines in a head. Default 1000. */
   maxFields?: number
 }
 
-export const DEFAULT_LIMITS: Readonly<Required<HeadLimits>> = { maxHeadBytes: 16_384, maxFields: 128 }
+/**
+ * Any head that Node accepts by default fits: Node limits names and values to 16 KiB and drops fields after the 1000th;
+ * each field adds 4 bytes of separators. Seven cookies of 4096 bytes, the longest that browsers keep, also fit.
+ */
+export const DEFAULT_LIMITS: Readonly<Required<HeadLimits>> = { maxHeadBytes: 32_768, maxFields: 1000 }
 
 /**
- * The limit of that name, or its default.
- * @throws {RangeError} on one that is not a positive integer
+ * Returns a limit or its default.
+ * @throws {RangeError} on a value that is not a positive integer
  */
 export function readLimit(limits: HeadLimits, name: keyof HeadLimits): number {
   const value = limits[name] ?? DEFAULT_LIMITS[name]
   if (Number.isSafeInteger(value) && value > 0) return value
-  throw new RangeError(`${name}: got ${value}; takes a positive integer`)
+  throw new RangeError(`${name}: expected a positive integer, got ${value}`)
 }

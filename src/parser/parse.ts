@@ -4,20 +4,21 @@ import { LenientScanner } from './lenient.ts'
 import type { HeadLimits } from './limits.ts'
 import { HeadScanner } from './scanner.ts'
 
+/** Options of `parseHead`. */
 export interface ParseOptions extends HeadLimits {
-  /** Mends a response head that is not right to the letter, as `LenientScanner` does. Default false. */
+  /** Repairs a response head that breaks minor rules, as `LenientScanner` does. Default false. */
   lenient?: boolean
 }
 
 /**
- * Parses bytes that are one whole head. They are not copied, and must not be written to afterwards.
- * @throws {HeadError} on a head that is malformed, too large, unfinished (`INCOMPLETE`) or followed by more bytes
+ * Parses one complete head. The Head is a view of the bytes, so do not write to them afterwards.
+ * @throws {HeadError} if the head is malformed, too large, incomplete (`INCOMPLETE`) or followed by more bytes
  * (`TRAILING_BYTES`)
  * @throws {RangeError} on a limit that is not a positive integer
- * @throws {TypeError} on `lenient` for a request: what is mended there is what request smuggling is made of
+ * @throws {TypeError} on `lenient` for a request: repaired requests would allow request smuggling
  */
 export function parseHead(bytes: Uint8Array, kind: HeadKind, options: ParseOptions = {}): Head {
-  if (options.lenient && kind !== 'response') throw new TypeError('lenient: is for responses only')
+  if (options.lenient && kind !== 'response') throw new TypeError('lenient: only response heads can be repaired')
   const scanner = options.lenient ? new LenientScanner(options) : new HeadScanner(kind, options)
   const verdict = scanner.push(bytes)
   if (verdict === 'invalid') throw scanner.error!

@@ -1,348 +1,146 @@
-import * as BYTES from './bytes.ts'
-import { HeadError, type HeadErrorCode } from './error.ts'
-import { checkRules } from './framing.ts'
-import { FIRST_FIELD, Head, type HeadKind } from './head.ts'
-import { Intake } from './intake.ts'
+import type { HeadError } from './error.ts'
+import { FIRST_FIELD } from './field.ts'
+import * as FIELD_LINES from './field-lines.ts'
+import { checkRules, type Rules } from './framing.ts'
+import { Head, type HeadKind } from './head.ts'
+import * as STATES from './head-scan.ts'
+import { HeadScan } from './head-scan.ts'
 import { type HeadLimits, readLimit } from './limits.ts'
+import * as START_LINE from './start-line.ts'
 
-// Constants of this module: V8 folds these into the code, and looks up an imported one each time it is read.
-const { BLANK, CLASS, COLON, CR, DIGIT, DIGIT_0, LF, NUL, SP, TARGET_BYTE, TOKEN, VISIBLE } = BYTES
-const VALUE = VISIBLE | BLANK
-
-// The states, in the order of the grammar (RFC 9112 2.1, 3, 4, 5). "awaits" is the byte that ends the state.
-const START = 0 //          nothing of the head yet; one empty line may come first
-const EMPTY_LINE = 1 //     after the CR of that empty line; awaits LF
-const METHOD = 2 //         in the method; awaits SP
-const TARGET = 3 //         in the request target; awaits SP
-const VERSION = 4 //        in HTTP/x.y, of either kind; the eighth byte ends it
-const VERSION_END = 5 //    after the version; awaits CR in a request, SP in a response
-const STATUS = 6 //         in the three digits of the status; the third ends it
-const STATUS_END = 7 //     after the status; awaits SP, or CR where there is no reason phrase
-const REASON = 8 //         in the reason phrase; awaits CR
-const START_LINE_END = 9 // after the CR of the start line; awaits LF
-const FIELD_START = 10 //   at the start of a line; a CR ends the head
-const FIELD_NAME = 11 //    in a field name; awaits the colon
-const FIELD_GAP = 12 //     after the colon, in optional white space; awaits anything else
-const FIELD_VALUE = 13 //   in a field value; awaits CR
-const FIELD_END = 14 //     after the CR of a field line; awaits LF
-const HEAD_END = 15 //      after the CR of the empty line that ends the head; awaits LF
-const RULES = 16 //         the syntax is right; the rules on version, framing and Host are checked
-const DONE = 17 //          the head has been found
-const INVALID = 18 //       the head has been refused
-
-const STATE_NAMES = (
-  'Start EmptyLine Method Target Version VersionEnd Status StatusEnd Reason StartLineEnd ' +
-  'FieldStart FieldName FieldGap FieldValue FieldEnd HeadEnd Rules Done Invalid'
-).split(' ')
-
-const VERSION_PATTERN = Buffer.from('HTTP/0.0')
-/** Offset of the status in a response head. */
-const STATUS_AT = VERSION_PATTERN.length + 1
+// V8 inlines constants of this module, but looks up imported ones on each read.
+const { START, EMPTY_LINE, METHOD, TARGET, VERSION, VERSION_END, STATUS, STATUS_END, REASON, START_LINE_END } = STATES
+const { FIELD_START, FIELD_NAME, FIELD_GAP, FIELD_VALUE, FIELD_END, HEAD_END, PREFACE, RULES, DONE, INVALID } = STATES
+const { scanStart, scanMethod, scanTarget, scanVersion, scanVersionEnd, scanStatus, scanStatusEnd, scanReason } =
+  START_LINE
+const { scanFieldStart, scanFieldName, scanFieldGap, scanFieldValue, scanHeadEnd, scanPreface } = FIELD_LINES
 const NOTHING = Buffer.alloc(0)
 
-/** What a chunk led to: the head wants more bytes, is complete, or was refused. */
+/** 'more': the head needs more bytes. 'head': it is complete. 'invalid': it was refused. */
 export type Verdict = 'more' | 'head' | 'invalid'
 
 /**
  * Finds and checks one HTTP head in a stream of bytes (RFC 9112).
  *
- * The state is kept between chunks and no byte but the first is scanned twice, whatever the chunking: the work for a
- * head of n bytes is O(n) even when it comes one byte at a time. (Once the head is complete, the names of the fields,
- * and the values of Host, Content-Length and Transfer-Encoding, are read once more for the rules on them.)
+ * It keeps its state between chunks and scans no byte twice (except the first), so a head of n bytes costs O(n) even
+ * if it arrives byte by byte. When the head is complete, the field names and the values of Host, Connection,
+ * Content-Length and Transfer-Encoding are read once more.
  *
- * A head that lies in one chunk is not copied: the Head is offsets into that chunk, which must not be written to
- * afterwards. A head that is cut is joined in a buffer of its own, of at most `maxHeadBytes`; no chunk is kept for it.
+ * A head that lies in one chunk is not copied: the Head is a view of the chunk, so do not write to it afterwards. A
+ * head that spans chunks is collected in a buffer of at most `maxHeadBytes`.
  */
 export class HeadScanner {
   readonly kind: HeadKind
-  readonly #maxHeadBytes: number
-  readonly #maxMarks: number
+  readonly #rules: Rules
 
-  #state = START
+  readonly #scan: HeadScan
   #head: Head | undefined
-  #error: HeadError | undefined
   #rest: Buffer = NOTHING
 
-  #intake: Intake
-  /** Where the parts of the head are, in bytes from its begin: see `Head`. */
-  #marks: number[] = []
-
-  /** @throws {RangeError} on a limit that is not a positive integer */
-  constructor(kind: HeadKind, limits: HeadLimits = {}) {
+  /**
+   * @param rules for `LenientScanner`
+   * @throws {RangeError} on a limit that is not a positive integer
+   */
+  constructor(kind: HeadKind, limits: HeadLimits = {}, rules: Rules = checkRules) {
     this.kind = kind
-    this.#maxHeadBytes = readLimit(limits, 'maxHeadBytes')
-    this.#intake = new Intake(this.#maxHeadBytes)
-    this.#maxMarks = FIRST_FIELD + readLimit(limits, 'maxFields')
+    this.#rules = rules
+    const maxMarks = FIRST_FIELD + readLimit(limits, 'maxFields')
+    this.#scan = new HeadScan(kind, readLimit(limits, 'maxHeadBytes'), maxMarks)
   }
 
-  /** After 'head': the head. */
+  /** The head, after 'head'. */
   get head(): Head | undefined {
     return this.#head
   }
 
-  /** After 'head': the bytes of the last chunk past the head; a view, not a copy. */
+  /** The bytes of the last chunk after the head (a view), after 'head'. */
   get rest(): Buffer {
     return this.#rest
   }
 
-  /** After 'invalid': what was wrong, and where. */
+  /** The reason for 'invalid'. */
   get error(): HeadError | undefined {
-    return this.#error
+    return this.#scan.error
   }
 
-  /** Makes ready for the next head; `rest`, if any, is the first chunk to push. */
+  /** Prepares for the next head. Push `rest` first if it has bytes. */
   reset(): void {
-    this.#state = START
-    this.#head = this.#error = undefined
+    this.#scan.reset()
+    this.#head = undefined
     this.#rest = NOTHING
-    this.#intake = new Intake(this.#maxHeadBytes)
-    this.#marks = []
   }
 
   /**
-   * Takes the next bytes. Never throws on what they are; after 'invalid' it stays 'invalid'.
-   * @throws {Error} after 'head', without a `reset()`: the bytes would be lost
+   * Scans the next bytes. The verdict stays 'invalid' once it was.
+   * @throws {Error} after 'head' without a `reset()`, because the bytes would be lost
    */
   push(chunk: Uint8Array): Verdict {
-    if (this.#state === INVALID) return 'invalid'
-    if (this.#state === DONE) throw new Error('HeadScanner: push() after the head; call reset() first')
+    const scan = this.#scan
+    if (scan.state === INVALID) return 'invalid'
+    if (scan.state === DONE) throw new Error('HeadScanner: push() after the head; call reset() first')
 
-    const from = this.#state === START && chunk.length > 0 ? this.#scanStart(chunk) : 0
-    // The limit is set before a byte past it is looked at, so that the verdict is the same however the bytes are cut.
-    const end = this.#intake.end(chunk)
-    const i = this.#scan(chunk, from, end)
+    const from = scan.state === START && chunk.length > 0 ? scanStart(scan, chunk) : 0
+    // Scan no byte beyond the limit, so that the verdict does not depend on how the stream is cut.
+    const end = scan.end(chunk)
+    const i = runStates(scan, chunk, from, end)
 
-    if (this.#state === INVALID) return 'invalid'
-    if (this.#state === RULES) return this.#finish(chunk, i)
-    if (end < chunk.length) return this.#refuse('HEAD_TOO_LARGE', this.#intake.offset(end))
-    this.#intake.keep(chunk, end)
+    if (scan.state === INVALID) return 'invalid'
+    if (scan.state === RULES) return this.#finish(chunk, i)
+    if (end < chunk.length) return scan.refuse('HEAD_TOO_LARGE', scan.offset(end))
+    scan.append(chunk, end)
     return 'more'
   }
 
   /**
-   * The bytes end here: what there is of a head is refused as `INCOMPLETE`.
-   * @throws {Error} after 'head', without a `reset()`
+   * Call this when the stream ends inside a head. Returns the error, `INCOMPLETE` unless the head was invalid before.
+   * @throws {Error} after 'head' without a `reset()`
    */
   end(): HeadError {
-    if (this.#state === DONE) throw new Error('HeadScanner: end() after the head; call reset() first')
-    if (!this.#error) this.#refuse('INCOMPLETE', this.#intake.offset(0))
-    return this.#error!
+    const scan = this.#scan
+    if (scan.state === DONE) throw new Error('HeadScanner: end() after the head; call reset() first')
+    if (!scan.error) scan.refuse('INCOMPLETE', scan.offset(0))
+    return scan.error!
   }
 
-  /** Goes from state to state until the bytes end, the head ends, or it is refused. */
-  #scan(chunk: Uint8Array, from: number, end: number): number {
-    let i = from
-    while (i < end) {
-      // biome-ignore format: a state a line
-      switch (this.#state) {
-        case EMPTY_LINE: i = this.#scanLineEnd(chunk, i, METHOD); break
-        case METHOD: i = this.#scanMethod(chunk, i, end); break
-        case TARGET: i = this.#scanTarget(chunk, i, end); break
-        case VERSION: i = this.#scanVersion(chunk, i, end); break
-        case VERSION_END: i = this.#scanVersionEnd(chunk, i); break
-        case STATUS: i = this.#scanStatus(chunk, i, end); break
-        case STATUS_END: i = this.#scanStatusEnd(chunk, i); break
-        case REASON: i = this.#scanReason(chunk, i, end); break
-        case START_LINE_END: i = this.#scanLineEnd(chunk, i, FIELD_START); break
-        case FIELD_START: i = this.#scanFieldStart(chunk, i, end); break
-        case FIELD_NAME: i = this.#scanFieldName(chunk, i, end); break
-        case FIELD_GAP: i = this.#scanFieldGap(chunk, i, end); break
-        case FIELD_VALUE: i = this.#scanFieldValue(chunk, i, end); break
-        case FIELD_END: i = this.#scanLineEnd(chunk, i, FIELD_START); break
-        case HEAD_END: i = this.#scanLineEnd(chunk, i, RULES); break
-        default: return i // RULES, INVALID: nothing more to look at
-      }
-    }
-    return i
-  }
-
-  // RFC 9112 2.2: a server should ignore at least one empty line before the request line. One is what we take.
-  #scanStart(chunk: Uint8Array): number {
-    if (this.kind === 'request' && chunk[0] === CR) {
-      this.#intake.drop(2)
-      this.#state = EMPTY_LINE
-      return 1
-    }
-    this.#state = this.kind === 'request' ? METHOD : VERSION
-    return 0
-  }
-
-  #scanMethod(chunk: Uint8Array, from: number, end: number): number {
-    for (let i = from; i < end; i++) {
-      const byte = chunk[i]!
-      if (CLASS[byte]! & TOKEN) continue
-      const at = i + this.#intake.before
-      if (byte === CR) return this.#bad(at === 0 ? 'EMPTY_LINES' : 'BAD_START_LINE', byte, i)
-      if (byte !== SP || at === 0) return this.#bad('BAD_METHOD', byte, i)
-      return this.#endPart(i, TARGET)
-    }
-    return end
-  }
-
-  #scanTarget(chunk: Uint8Array, from: number, end: number): number {
-    for (let i = from; i < end; i++) {
-      const byte = chunk[i]!
-      if (CLASS[byte]! & TARGET_BYTE) continue
-      if (byte === CR) return this.#bad('BAD_START_LINE', byte, i)
-      if (byte !== SP || i + this.#intake.before === this.#marks[0]! + 1) return this.#bad('BAD_TARGET', byte, i)
-      return this.#endPart(i, VERSION)
-    }
-    return end
-  }
-
-  // RFC 9112 2.3: HTTP-version is case-sensitive, and each number one digit. Which are taken is one of the rules.
-  #scanVersion(chunk: Uint8Array, from: number, end: number): number {
-    const start = this.kind === 'request' ? this.#marks[1]! + 1 : 0
-    for (let i = from; i < end; i++) {
-      const byte = chunk[i]!
-      const at = i + this.#intake.before - start
-      const isRight = VERSION_PATTERN[at] === DIGIT_0 ? CLASS[byte]! & DIGIT : byte === VERSION_PATTERN[at]
-      if (!isRight) return this.#bad('BAD_VERSION', byte, i)
-      if (at < VERSION_PATTERN.length - 1) continue
-      this.#state = VERSION_END
-      return i + 1
-    }
-    return end
-  }
-
-  #scanVersionEnd(chunk: Uint8Array, i: number): number {
-    const byte = chunk[i]!
-    if (byte !== (this.kind === 'request' ? CR : SP)) {
-      return this.#bad(byte === CR ? 'BAD_START_LINE' : 'BAD_VERSION', byte, i)
-    }
-    return this.#endPart(i, this.kind === 'request' ? START_LINE_END : STATUS)
-  }
-
-  #scanStatus(chunk: Uint8Array, from: number, end: number): number {
-    for (let i = from; i < end; i++) {
-      const byte = chunk[i]!
-      const at = i + this.#intake.before - STATUS_AT
-      if (!(CLASS[byte]! & DIGIT) || (at === 0 && byte === DIGIT_0)) return this.#bad('BAD_STATUS', byte, i)
-      if (at < 2) continue
-      this.#state = STATUS_END
-      return i + 1
-    }
-    return end
-  }
-
-  // RFC 9112 4 wants the space even where no reason phrase follows it; servers that leave it out are many.
-  #scanStatusEnd(chunk: Uint8Array, i: number): number {
-    const byte = chunk[i]!
-    if (byte !== SP && byte !== CR) return this.#bad('BAD_STATUS', byte, i)
-    this.#endPart(i, REASON)
-    return byte === CR ? this.#endPart(i, START_LINE_END) : i + 1
-  }
-
-  #scanReason(chunk: Uint8Array, from: number, end: number): number {
-    for (let i = from; i < end; i++) {
-      const byte = chunk[i]!
-      if (CLASS[byte]! & (VISIBLE | BLANK)) continue
-      if (byte !== CR) return this.#bad('BAD_REASON', byte, i)
-      return this.#endPart(i, START_LINE_END)
-    }
-    return end
-  }
-
-  // RFC 9112 2.2: a lone CR is never a line end, nor a byte that may stand anywhere in a head.
-  #scanLineEnd(chunk: Uint8Array, i: number, next: number): number {
-    const byte = chunk[i]!
-    if (byte !== LF) return this.#bad('BARE_CR', byte, i)
-    this.#state = next
-    return i + 1
-  }
-
-  #scanFieldStart(chunk: Uint8Array, i: number, end: number): number {
-    const byte = chunk[i]!
-    if (byte === CR) {
-      this.#state = HEAD_END
-      return i + 1
-    }
-    if (!(CLASS[byte]! & TOKEN)) {
-      // RFC 9112 5.2 and 2.2: neither a folded line nor white space before the first field is taken.
-      if (CLASS[byte]! & BLANK) return this.#bad('OBS_FOLD', byte, i)
-      return this.#bad(byte === COLON ? 'EMPTY_FIELD_NAME' : 'BAD_FIELD_NAME', byte, i)
-    }
-    if (this.#marks.length === this.#maxMarks) return this.#fail('TOO_MANY_FIELDS', i)
-    this.#endPart(i, FIELD_NAME)
-    return this.#scanFieldName(chunk, i + 1, end)
-  }
-
-  #scanFieldName(chunk: Uint8Array, from: number, end: number): number {
-    for (let i = from; i < end; i++) {
-      const byte = chunk[i]!
-      if (CLASS[byte]! & TOKEN) continue
-      if (byte === COLON) {
-        this.#state = FIELD_GAP
-        return this.#scanFieldGap(chunk, i + 1, end)
-      }
-      // RFC 9112 5.1: no white space between the name and the colon.
-      if (CLASS[byte]! & BLANK) return this.#bad('SPACE_BEFORE_COLON', byte, i)
-      return this.#bad(byte === CR ? 'MISSING_COLON' : 'BAD_FIELD_NAME', byte, i)
-    }
-    return end
-  }
-
-  #scanFieldGap(chunk: Uint8Array, from: number, end: number): number {
-    for (let i = from; i < end; i++) {
-      const byte = chunk[i]!
-      if (CLASS[byte]! & BLANK) continue
-      if (CLASS[byte]! & VISIBLE) {
-        this.#state = FIELD_VALUE
-        return this.#scanFieldValue(chunk, i + 1, end)
-      }
-      if (byte !== CR) return this.#bad('BAD_FIELD_VALUE', byte, i)
-      this.#state = FIELD_END
-      return i + 1
-    }
-    return end
-  }
-
-  #scanFieldValue(chunk: Uint8Array, from: number, end: number): number {
-    for (let i = from; i < end; i++) {
-      const byte = chunk[i]!
-      if (CLASS[byte]! & VALUE) continue
-      if (byte !== CR) return this.#bad('BAD_FIELD_VALUE', byte, i)
-      this.#state = FIELD_END
-      return i + 1
-    }
-    return end
-  }
-
-  /** A part of the head ends, or begins, at byte i of the chunk, which is done with. */
-  #endPart(i: number, next: number): number {
-    this.#marks.push(i + this.#intake.before)
-    this.#state = next
-    return i + 1
-  }
-
-  /** The last LF is there: makes the Head, and holds it against the rules that go beyond syntax. */
+  /** Checks the rules beyond syntax on the complete head, and makes the Head. */
   #finish(chunk: Uint8Array, i: number): Verdict {
+    const scan = this.#scan
     const buffer = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
-    const bytes = this.#intake.take(buffer, i)
-    const fault = checkRules(this.kind, bytes, this.#marks)
-    if (fault) return this.#refuse(fault.code, this.#intake.begin + fault.at)
-    this.#state = DONE
-    this.#head = new Head(this.kind, bytes, this.#marks)
+    const bytes = scan.take(buffer, i)
+    const finding = this.#rules(this.kind, bytes, scan.marks)
+    if (finding && 'code' in finding) return scan.refuse(finding.code, scan.headStart + finding.at)
+    scan.state = DONE
+    this.#head = new Head(this.kind, bytes, scan.marks, scan.names)
+    if (finding) this.#head.set(finding.name, finding.value)
     if (i < chunk.length) this.#rest = buffer.subarray(i)
     return 'head'
   }
+}
 
-  /** Refuses byte i. A NUL or a bare LF has a code of its own wherever it stands. */
-  #bad(code: HeadErrorCode, byte: number, i: number): number {
-    if (byte === NUL) return this.#fail('NUL', i, byte)
-    if (byte === LF) return this.#fail('BARE_LF', i, byte)
-    return this.#fail(code, i, byte)
+/** Runs the states until the bytes end, the head ends or it is refused. */
+function runStates(scan: HeadScan, chunk: Uint8Array, from: number, end: number): number {
+  let i = from
+  while (i < end) {
+    // biome-ignore format: a state a line
+    switch (scan.state) {
+      case EMPTY_LINE: i = scan.endLine(chunk, i, METHOD); break
+      case METHOD: i = scanMethod(scan, chunk, i, end); break
+      case TARGET: i = scanTarget(scan, chunk, i, end); break
+      case VERSION: i = scanVersion(scan, chunk, i, end); break
+      case VERSION_END: i = scanVersionEnd(scan, chunk, i); break
+      case STATUS: i = scanStatus(scan, chunk, i, end); break
+      case STATUS_END: i = scanStatusEnd(scan, chunk, i); break
+      case REASON: i = scanReason(scan, chunk, i, end); break
+      case START_LINE_END: i = scan.endLine(chunk, i, FIELD_START); break
+      case FIELD_START: i = scanFieldStart(scan, chunk, i, end); break
+      case FIELD_NAME: i = scanFieldName(scan, chunk, i, end); break
+      case FIELD_GAP: i = scanFieldGap(scan, chunk, i, end); break
+      case FIELD_VALUE: i = scanFieldValue(scan, chunk, i, end); break
+      case FIELD_END: i = scan.endLine(chunk, i, FIELD_START); break
+      case HEAD_END: i = scanHeadEnd(scan, chunk, i); break
+      case PREFACE: i = scanPreface(scan, chunk, i, end); break
+      default: return i // RULES, INVALID
+    }
   }
-
-  #fail(code: HeadErrorCode, i: number, byte?: number): number {
-    this.#refuse(code, this.#intake.offset(i), byte)
-    return i
-  }
-
-  #refuse(code: HeadErrorCode, offset: number, byte?: number): Verdict {
-    this.#error = new HeadError(code, offset, STATE_NAMES[this.#state]!, byte)
-    this.#state = INVALID
-    this.#intake = new Intake(this.#maxHeadBytes)
-    return 'invalid'
-  }
+  return i
 }

@@ -4,43 +4,40 @@ import type { HeadScanner } from './scanner.ts'
 const NOTHING = new Uint8Array(0)
 
 /**
- * Hands a stream on to a scanner with some of its bytes replaced, and tells the scanner's error in the offsets of the
- * stream. What is left as it is goes on in pieces as large as can be: a chunk of which nothing is replaced, as it came.
+ * Feeds a stream to a scanner with some bytes replaced, and converts the offset of the scanner's error to the original
+ * stream. Unchanged bytes are forwarded in pieces as large as possible; an unchanged chunk is forwarded as it is.
  */
 export class Splice {
   readonly #scanner: HeadScanner
-  /** Whether bytes of the stream were replaced or left out. */
-  isChanged = false
   #error: HeadError | undefined
   #chunk: Uint8Array = NOTHING
-  /** Bytes of the stream before this chunk. */
   #before = 0
-  /** From here on the chunk is still to be handed on. */
+  /** Offset in the chunk of the first byte that is not forwarded yet. */
   #from = 0
-  /** Bytes handed on. */
-  #given = 0
+  /** Bytes forwarded since the last reset. */
+  #forwarded = 0
 
   constructor(scanner: HeadScanner) {
     this.#scanner = scanner
   }
 
-  /** What the scanner refused, or `refuse` did. From then on nothing is handed on. */
+  /** The error of the scanner or of `refuse()`. Nothing is forwarded after it. */
   get error(): HeadError | undefined {
     return this.#error
   }
 
-  /** Bytes of the stream before this chunk. */
+  /** Offset of the chunk in the stream. */
   get before(): number {
     return this.#before
   }
 
-  /** The next chunk; the one before is done with, up to its byte `end`. */
+  /** Starts the next chunk. */
   begin(chunk: Uint8Array): void {
     this.#chunk = chunk
     this.#from = 0
   }
 
-  /** The chunk is done with: so many of its bytes were of the stream. */
+  /** Ends the chunk. `count` of its bytes were used. */
   end(count: number): void {
     this.#before += count
     this.#chunk = NOTHING
@@ -49,18 +46,17 @@ export class Splice {
   reset(): void {
     this.#scanner.reset()
     this.#error = undefined
-    this.isChanged = false
     this.#chunk = NOTHING
-    this.#before = this.#from = this.#given = 0
+    this.#before = this.#from = this.#forwarded = 0
   }
 
-  /** How many bytes the scanner has been given when it gets to byte i of the chunk. */
+  /** Returns the scanner's offset of byte i of the chunk. */
   offsetOf(i: number): number {
-    return this.#given + i - this.#from
+    return this.#forwarded + i - this.#from
   }
 
-  /** Hands the chunk on up to its byte `to`. */
-  give(to: number): void {
+  /** Forwards the chunk up to byte `to`. */
+  forward(to: number): void {
     const from = this.#from
     if (to <= from) return
     const chunk = this.#chunk
@@ -68,36 +64,35 @@ export class Splice {
     this.#from = to
   }
 
-  /** Hands the chunk on up to its byte i, then other bytes. */
+  /** Forwards the chunk up to byte i, then `bytes`. */
   insert(i: number, bytes: Uint8Array): void {
-    this.give(i)
+    this.forward(i)
     this.add(bytes, this.#before + i, this.#chunk[i])
   }
 
-  /** Hands the chunk on up to its byte i, and other bytes in place of that. */
+  /** Forwards the chunk up to byte i, then `by` in place of that byte. */
   replace(i: number, by: Uint8Array): void {
     this.insert(i, by)
     this.drop(i + 1)
   }
 
-  /** Leaves out what of the chunk is still to be handed on before byte `to`. */
+  /** Drops the bytes before `to` that were not forwarded. */
   drop(to: number): void {
-    if (to > this.#from) this.isChanged = true
     this.#from = to
   }
 
-  /** Hands on bytes which the stream has at `at`, or in whose place it has the byte `instead` there. */
-  add(bytes: Uint8Array, at: number, instead?: number): void {
+  /** Forwards bytes. The stream has them at `at`, or has the byte `original` there instead. */
+  add(bytes: Uint8Array, at: number, original?: number): void {
     if (this.#error) return
     if (this.#scanner.push(bytes) === 'invalid') {
       const { code, offset, state, byte } = this.#scanner.error!
-      if (instead === undefined) this.#fail(new HeadError(code, at + offset - this.#given, state, byte))
-      else this.#fail(new HeadError(code, at, state, byte === undefined ? undefined : instead))
+      if (original === undefined) this.#fail(new HeadError(code, at + offset - this.#forwarded, state, byte))
+      else this.#fail(new HeadError(code, at, state, byte === undefined ? undefined : original))
     }
-    this.#given += bytes.length
+    this.#forwarded += bytes.length
   }
 
-  /** Refuses what the scanner would go on with. */
+  /** Refuses a head that the scanner accepts. */
   refuse(code: HeadErrorCode, offset: number, state?: string): HeadError {
     return this.#error ?? this.#fail(new HeadError(code, offset, state ?? this.#scanner.end().state))
   }

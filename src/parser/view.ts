@@ -2,8 +2,8 @@ import { inspect } from 'node:util'
 import type { Head, Headers } from './head.ts'
 
 /**
- * `head.headers`: the fields as an object, for reading and writing, without a truth of its own. Only symbols reach the
- * object behind it, so that no name of a field can mean anything else.
+ * Makes `head.headers`, a live view of the fields. Only symbols reach the target object, so that no field name has a
+ * special meaning.
  */
 export function headersView(head: Head): Headers {
   const target: Headers = Object.create(null)
@@ -18,7 +18,8 @@ export function headersView(head: Head): Headers {
     },
     set: (_, name, value) => {
       if (typeof name !== 'string') return false
-      head.set(name, value)
+      if (value === undefined) head.delete(name)
+      else head.set(name, value)
       return true
     },
     deleteProperty: (_, name) => {
@@ -36,7 +37,7 @@ function read(head: Head, name: string): string | string[] | undefined {
   return values.length > 1 ? values : values[0]
 }
 
-/** Each name once, in the order and case of its first field. */
+/** Each name once, with the position and case of its first field. */
 function names(head: Head): string[] {
   const seen = new Map<string, string>()
   for (const [name] of head) {

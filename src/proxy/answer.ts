@@ -1,15 +1,14 @@
 import type net from 'node:net'
 import type { Readable } from 'node:stream'
-import { Flow } from './flow.ts'
-import type { Context } from './states.ts'
+import { destroy } from './socket.ts'
+import { type Context, LINGER_MS } from './states.ts'
+import { discard, Flow } from './tunnel/index.ts'
 
-/** ms for a client to read a whole answer and end its side; then it is closed on. */
-const LINGER_MS = 5_000
-
-/** What a client gets in place of a backend's response. What it still sends is read and dropped. */
+/** Sends the last answer on a client's connection. Reads and drops the bytes that the client still sends. */
 export class Answer {
   readonly #client: net.Socket
   readonly #context: Context
+  readonly #stopDiscarding: () => void
   #source: Readable | undefined
   #flow: Flow | undefined
 
@@ -17,8 +16,7 @@ export class Answer {
     this.#client = client
     this.#context = context
     context.life.enter('Replying')
-    // Closed with bytes unread, the client would be reset, and lose the answer.
-    client.resume()
+    this.#stopDiscarding = discard(client)
   }
 
   send(bytes: Buffer): void {
@@ -26,7 +24,14 @@ export class Answer {
     this.#linger()
   }
 
-  /** Sends what the stream gives, up to its end. */
+  /** Sends no answer. Ends the connection after the client has received the earlier bytes. */
+  finish(): void {
+    const { life, settings, failed } = this.#context
+    life.arm(settings.halfCloseTimeout, () => failed('HALF_CLOSE_TIMEOUT'))
+    this.#client.end(() => life.state === 'Replying' && this.#linger())
+  }
+
+  /** Sends the bytes of a stream. Fails with REPLY_FAILED if the stream fails or closes before its end. */
   sendFrom(source: Readable): void {
     const { life, settings, failed } = this.#context
     this.#source = source
@@ -45,10 +50,11 @@ export class Answer {
     flow.start()
   }
 
-  /** Lets go of the stream, whether or not it has ended. */
+  /** Releases the client, and destroys the stream. */
   stop(): void {
+    this.#stopDiscarding()
     this.#flow?.stop()
-    this.#source?.destroy()
+    if (this.#source) destroy(this.#source)
   }
 
   #linger(): void {

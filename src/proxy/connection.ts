@@ -1,95 +1,73 @@
 import type net from 'node:net'
 import type { Duplex, Readable } from 'node:stream'
-import { type Head, HeadScanner } from '../parser/index.ts'
+import { HeadScanner } from '../parser/index.ts'
 import { Answer } from './answer.ts'
-import { BackendSocket } from './backend-socket.ts'
-import { ProxyError, type ProxyErrorCode } from './error.ts'
-import { isHeard, publish } from './events.ts'
-import { Exchange } from './exchange.ts'
-import type { ClientInfo, Settings } from './options.ts'
-import { arrivalOf, Client, ProxyHeaderScanner, refusalOf } from './proxy-protocol/index.ts'
+import type { ClientInfo } from './client-info.ts'
+import type { Dest } from './dest.ts'
+import type { ProxyError, ProxyErrorCode } from './error.ts'
+import { Exchanges, type ExchangesContext } from './exchanges.ts'
+import { PhaseTimeout } from './phase-timeout.ts'
+import { Client } from './proxy-protocol/index.ts'
 import { HeadReader } from './reader.ts'
 import { reply } from './reply.ts'
-import { after, handOver, putBack, reset, settle, takeOut, tune } from './socket.ts'
-import { type ConnectionState, type Context, Life, PHASES } from './states.ts'
-import {
-  type Dest,
-  headerFor,
-  type Outcome,
-  openUpstream,
-  readOutcome,
-  type StreamDest,
-  whenConnected,
-} from './upstream.ts'
-
-/** An errback that never gives up would spend the machine on a client that may have left: so much is enough. */
-const MOST_ATTEMPTS = 100
-
-/** What a connection needs of whoever accepted it. */
-export interface Owner {
-  readonly settings: Settings
-  opened(connection: Connection): void
-  connected(): void
-  failed(error: ProxyError): void
-  closed(connection: Connection): void
-}
-
-/** What is remembered of a request while it has no destination, or none that was reached. */
-interface Request {
-  readonly head: Head
-  /** Bytes of the head as it came. */
-  readonly length: number
-}
+import { type Owner, Reporter } from './reporter.ts'
+import { ResponseSource } from './response.ts'
+import { Routing, type RoutingContext } from './routing.ts'
+import { destroy, reset, tune } from './socket.ts'
+import { type ConnectionState, StateMachine } from './states.ts'
+import { BackendSocket, Tunnel } from './tunnel/index.ts'
 
 /** One accepted connection, from its first byte until both sockets are closed. */
 export class Connection {
   readonly #client: Client
-  readonly #owner: Owner
-  readonly #settings: Settings
+  readonly #owner: Owner<Connection>
   readonly #socket: net.Socket
-  readonly #life: Life
-  readonly #context: Context
-  #request: Request | undefined
-  /** The client asked with HEAD: an answer has no body. */
-  #isHead = false
-  /** The preface of an HTTP/2 connection: what follows has no head that could be read or written here. */
-  #isHttp2 = false
-  #dest: Dest | undefined
-  /** Backends tried. */
-  #attempts = 0
+  readonly #life: StateMachine
+  readonly #context: RoutingContext
+  readonly #reporter: Reporter
+  readonly #routing: Routing
+  /** Set with `requests: 'every'`, until the connection becomes a tunnel. */
+  #exchanges: Exchanges | undefined
   #upstream: Duplex | undefined
   #reader: { stop(): void } | undefined
-  #exchange: Exchange | undefined
+  #tunnel: Tunnel | undefined
   #answer: Answer | undefined
-  /** Whoever is told so may ask for it again. */
+  /** `destroy` was called. A listener of its error may call it again. */
   #isDestroyed = false
 
-  constructor(socket: net.Socket, owner: Owner) {
+  constructor(socket: net.Socket, owner: Owner<Connection>) {
     this.#owner = owner
-    this.#settings = owner.settings
     this.#socket = socket
     this.#client = new Client(socket)
-    const arrival = arrivalOf(socket)
-    const isRefused = arrival !== undefined && 'code' in arrival
-    const isAnnounced = arrival === undefined && owner.settings.proxyProtocol !== undefined
-    this.#life = new Life(isRefused || isAnnounced ? 'AwaitingProxyHeader' : 'AwaitingHead')
-    if (arrival && !isRefused) this.#client.learn(arrival)
+    const { refusal, hasHeader } = this.#client
+    const mustAnnounce = owner.settings.proxyProtocol !== undefined && !hasHeader
+    this.#life = new StateMachine(refusal || mustAnnounce ? 'AwaitingProxyHeader' : 'AwaitingHead', owner.sweep)
+    this.#reporter = new Reporter(this, owner)
     this.#context = {
       settings: owner.settings,
       life: this.#life,
+      reporter: this.#reporter,
+      sessions: owner.pool?.sessions,
       failed: (code, cause) => this.#fail(code, cause),
       over: () => this.#close(),
+      connected: (upstream, isReused) => this.#connected(upstream, isReused),
+      answered: (source) => this.#answered(source),
+      refused: (error) => this.#refuse(error),
+      dropped: () => this.#abort(),
+      dropBackend: (end) => this.#dropUpstream(end),
     }
-    // These stay to the end: an 'error' without a listener would take the process down.
+    this.#routing = new Routing(socket, this.#client, this.#context)
+    // These listeners stay, because an 'error' without a listener would end the process.
     socket.on('error', (cause) => this.#clientGone(cause))
     socket.on('close', () => this.#clientGone())
     tune(socket, owner.settings)
-    owner.opened(this)
-    if (isHeard('open')) publish('open', { connection: this })
+    this.#reporter.opened()
     if (this.state === 'Closed') return
     if (socket.destroyed) this.#close()
-    else if (isRefused) this.#fail(arrival.code, arrival.cause)
-    else if (isAnnounced) this.#awaitProxyHeader()
+    // A socket that was reset no longer knows its peer's address, so lookup could not tell who sent the request.
+    else if (this.#client.hasLeft) this.#fail('CLIENT_RESET')
+    else if (refusal) this.#fail(refusal.code, refusal.cause)
+    else if (mustAnnounce) this.#awaitProxyHeader()
     else this.#awaitHead(owner.settings.headTimeout)
   }
 
@@ -101,212 +79,167 @@ export class Connection {
     return this.#life.state
   }
 
-  /** What lookup, or errback after it, returned last. */
+  /** The Dest that lookup or errback returned last. */
   get dest(): Dest | undefined {
-    return this.#dest
+    return this.#routing.dest
   }
 
-  /** Bytes received from the client, heads included; live. */
+  /** Number of bytes received from the client so far, heads included. */
   get bytesRead(): number {
-    return this.#socket.bytesRead
+    return this.#socket.bytesRead ?? 0
   }
 
-  /** Bytes sent to the client, heads included; live. */
+  /** Number of bytes sent to the client so far, heads included. */
   get bytesWritten(): number {
-    return this.#socket.bytesWritten
+    return this.#socket.bytesWritten ?? 0
   }
 
-  /** Whether it has sent no byte of a request yet. */
+  /** Whether the client has sent no byte of a request yet. */
   get isSilent(): boolean {
     if (this.state === 'AwaitingProxyHeader') return true
     return this.state === 'AwaitingHead' && this.bytesRead === this.#client.headerBytes
   }
 
-  /** Has the kernel probe both sides when they are silent. Done once, however often it is asked for. */
+  /** Closes the connection if its last response ended at least `ms` ms ago, and no byte of a next request arrived. */
+  closeIdle(ms = 0): void {
+    if (this.#exchanges?.hasIdled(ms)) this.#end()
+  }
+
+  /** Turns on TCP keep-alive probes for both sides. Further calls change nothing. */
   keepAlive(): void {
-    const { keepAliveInitialDelay } = this.#settings
-    this.#socket.setKeepAlive(true, keepAliveInitialDelay)
+    const { keepAliveInitialDelay } = this.#owner.settings
+    this.#socket.setKeepAlive?.(true, keepAliveInitialDelay)
     if (this.#upstream instanceof BackendSocket) this.#upstream.setKeepAlive(true, keepAliveInitialDelay)
   }
 
-  /** Ends the connection at once: both sides are reset. */
+  /**
+   * Ends the current attempt to connect to a backend, with CONNECT_FAILED and this cause. No byte of the request was
+   * sent, so errback may name another backend. Does nothing if no attempt is running.
+   */
+  giveUp(cause: Error): void {
+    this.#routing.giveUp(cause)
+  }
+
+  /** Ends the connection with the error DESTROYED, and resets both sides. Does nothing if it is closed. */
   destroy(): void {
     if (this.state === 'Closed' || this.#isDestroyed) return
     this.#isDestroyed = true
-    this.#report('DESTROYED')
+    this.#reporter.failed('DESTROYED')
     this.#abort()
   }
 
   #awaitProxyHeader(): void {
-    const { proxyProtocol, headTimeout } = this.#settings
-    const refusal = refusalOf(this.client, proxyProtocol!)
-    if (refusal) return this.#fail(refusal.code, refusal.cause)
-    const start = performance.now()
-    this.#life.arm(headTimeout, () => this.#fail('PROXY_HEADER_TIMEOUT'))
-    const scanner = new ProxyHeaderScanner()
-    this.#reader = new HeadReader(this.#socket, scanner, {
-      done: (header, rest) => {
+    this.#reader = this.#client.receiveHeader(this.#socket, this.#owner.settings, {
+      done: (timeout) => {
         this.#life.enter('AwaitingHead')
-        this.#client.learn(header)
-        putBack(this.#socket, rest)
-        this.#awaitHead(headTimeout && Math.max(1, headTimeout - (performance.now() - start)))
+        this.#awaitHead(timeout)
       },
-      invalid: (error) => this.#fail('BAD_PROXY_HEADER', error),
-      ended: () => (this.bytesRead > 0 ? this.#fail('BAD_PROXY_HEADER', scanner.end()) : this.#close()),
+      refused: (code, cause) => this.#fail(code, cause),
+      ended: () => this.#close(),
     })
   }
 
   #awaitHead(timeout: number): void {
-    const scanner = new HeadScanner('request', this.#settings)
+    const { settings } = this.#owner
     this.#life.arm(timeout, () => this.#fail('HEAD_TIMEOUT'))
+    if (settings.requests === 'every') {
+      this.#exchanges = new Exchanges(this.#socket, this.#exchangesContext())
+      return
+    }
+    const scanner = new HeadScanner('request', settings)
     this.#reader = new HeadReader(this.#socket, scanner, {
-      done: (head, rest) => this.#route(head, rest),
+      done: (head, rest) => {
+        this.#reader = undefined
+        this.#routing.startFirst(head, rest)
+      },
       invalid: (error) => this.#fail('BAD_HEAD', error),
       ended: () => (this.isSilent ? this.#close() : this.#fail('BAD_HEAD', scanner.end())),
     })
   }
 
-  #route(head: Head, rest: Buffer): void {
-    this.#life.enter('Routing')
-    this.#reader = undefined
-    const bytes = head.bytes()
-    this.#request = { head, length: bytes.length }
-    this.#isHead = head.method === 'HEAD'
-    this.#isHttp2 = head.version === 'HTTP/2.0'
-    // Until it is known whose they are, what was read waits in the socket.
-    putBack(this.#socket, bytes, rest)
-    settle(
-      () => after(this.#settings.lookup(head, this.client), readOutcome),
-      (outcome) => {
-        if (this.state !== 'Routing') return
-        if ('dest' in outcome) this.#go(outcome)
-        else if (outcome.kind === 'nothing') this.#fail('NO_DESTINATION')
-        else this.#fail('NO_DESTINATION', new TypeError('lookup returned no form of Dest'))
+  #exchangesContext(): ExchangesContext {
+    return {
+      ...this.#context,
+      timeout: new PhaseTimeout(this.#context),
+      pool: this.#owner.pool!,
+      isDraining: () => this.#owner.isDraining,
+      requested: (head, original) => this.#routing.startNext(head, original, this.#exchanges!),
+      prefaced: (head, rest) => {
+        this.#exchanges = undefined
+        this.#routing.startFirst(head, rest)
       },
-      (cause) => this.state === 'Routing' && this.#fail('LOOKUP_FAILED', cause),
-    )
-  }
-
-  #go(route: Extract<Outcome, { dest: Dest }>): void {
-    this.#dest = route.dest
-    if (isHeard('routed')) publish('routed', { connection: this, head: this.#request!.head, dest: route.dest })
-    if (this.state === 'Closed') return
-    if (route.kind === 'server') this.#handOver(route.server)
-    else this.#connect(route.dest)
-  }
-
-  #handOver(server: net.Server): void {
-    this.#life.enter('HandedOver')
-    this.#reached()
-    if (this.state === 'HandedOver') handOver(this.#socket, server, () => this.#takeRequest())
-  }
-
-  #connect(dest: StreamDest): void {
-    this.#life.enter('Connecting')
-    this.#attempts++
-    let header: Buffer | undefined
-    let upstream: Duplex
-    try {
-      header = headerFor(dest, () => this.#client.ends)
-      upstream = openUpstream(dest, this.#settings, header)
-    } catch (cause) {
-      // Not at once: an errback that keeps giving such a Dest would keep everybody else waiting.
-      setImmediate(() => this.state === 'Connecting' && this.#fail('CONNECT_FAILED', cause))
-      return
+      exchanged: (persists) => this.#exchanged(persists),
+      left: () => this.#end(),
+      answerLast: (source) => this.#startAnswer().sendFrom(source),
+      tunnelled: (backend, up, down) => {
+        this.#exchanges = undefined
+        this.#tunnel = new Tunnel(this.#socket, backend, this.dest!, undefined, this.#context)
+        this.#tunnel.startSwitched(up, down)
+      },
+      stale: (cause) => this.#routing.replay(cause),
+      unsent: () => this.#routing.again(),
     }
-    this.#watch(upstream)
-    if (this.state === 'Closed') return this.#dropUpstream()
-    this.#life.arm(this.#settings.connectTimeout, () => this.#fail('CONNECT_TIMEOUT'))
-    whenConnected(upstream, dest, header, {
-      connected: (stream) => this.#upstream === upstream && this.#connected(stream),
-      failed: (cause) => this.#upstreamGone(upstream, cause),
-    })
   }
 
-  #watch(upstream: Duplex): void {
+  #connected(upstream: Duplex, isReused: boolean): void {
     this.#upstream = upstream
-    upstream.on('error', (cause) => this.#upstreamGone(upstream, cause))
-    upstream.on('close', () => this.#upstreamGone(upstream))
+    this.#reporter.connected(this.dest!, isReused)
+    if (this.state === 'Closed') return void upstream.on('error', () => undefined)
+    const { head, original } = this.#routing.request
+    if (this.#exchanges) return this.#exchanges.start(upstream, head, original, this.dest!)
+    this.#reporter.sent()
+    this.#tunnel = new Tunnel(this.#socket, upstream, this.dest!, original, this.#context)
+    this.#tunnel.start(this.#routing.takeBytes(), this.#routing.requestLine.version)
   }
 
-  #connected(upstream: Duplex): void {
-    // TLS has begun on it meanwhile.
-    if (this.#upstream !== upstream) this.#watch(upstream)
-    this.#reached()
+  #exchanged(persists: boolean): void {
+    this.#upstream = undefined
+    this.#routing.finish()
+    this.#exchanges!.release()
+    this.#reporter.exchanged()
     if (this.state === 'Closed') return
-    this.#exchange = new Exchange(this.#socket, upstream, this.#dest!, this.#context)
-    this.#exchange.start(this.#takeRequest(), !this.#isHttp2)
+    if (persists) this.#exchanges!.next()
+    else this.#startAnswer().finish()
   }
 
-  #reached(): void {
-    this.#owner.connected()
-    if (isHeard('connected')) publish('connected', { connection: this, dest: this.#dest! })
+  /** Closes the connection of a client without a pending request, after the client has received its last response. */
+  #end(): void {
+    if (this.#socket.writableLength > 0) this.#startAnswer().finish()
+    else this.#close()
   }
 
-  /** The head as lookup left it, and what came with it. Both are forgotten here. */
-  #takeRequest(): Buffer[] {
-    const { head, length } = this.#request!
-    this.#request = undefined
-    return [head.bytes(), takeOut(this.#socket).subarray(length)]
-  }
-
-  /** Something went wrong: tells who listens, and gives the client an answer where it still can get one. */
+  /** Reports an error, then asks errback, answers the client, or resets both sides if the client can get no answer. */
   #fail(code: ProxyErrorCode, cause?: unknown): void {
-    const error = this.#report(code, cause)
+    const error = this.#reporter.failed(code, cause)
     if (this.state === 'Closed') return
-    if (error.status === undefined) this.#abort()
-    else if (this.state === 'Routing' || this.state === 'Connecting') this.#askErrback(error)
-    else this.#reply(error)
+    if (this.#routing.mayRecover(error)) this.#routing.recover(error)
+    else this.#refuse(error)
   }
 
-  #report(code: ProxyErrorCode, cause?: unknown, phase = PHASES[this.state]): ProxyError {
-    const error = new ProxyError(code, phase, cause ?? undefined)
-    this.#owner.failed(error)
-    if (isHeard('error')) publish('error', { connection: this, error, dest: this.#dest })
-    return error
+  /** Sends the engine's own answer to the client. Resets both sides if it is too late, or if the client cannot read it. */
+  #refuse(error: ProxyError): void {
+    const { method, version } = this.#routing.requestLine
+    const { status } = error
+    if (status === undefined || this.state === 'Responding' || version === 'HTTP/2.0') return this.#abort()
+    this.#reporter.responded(status)
+    if (this.state !== 'Closed') this.#startAnswer().send(reply(error, method === 'HEAD'))
   }
 
-  #askErrback(error: ProxyError): void {
-    const { errback } = this.#settings
-    if (this.state === 'Connecting') this.#life.enter('Routing')
-    this.#dropUpstream()
-    if (!errback || this.#attempts >= MOST_ATTEMPTS) return this.#reply(error)
-    const { head } = this.#request!
-    const failed = (cause: unknown) => {
-      if (this.state !== 'Routing') return
-      this.#report('ERRBACK_FAILED', cause, error.phase)
-      if (this.state === 'Routing') this.#reply(error)
-    }
-    settle(
-      () => after(errback(error, this.#dest, head), readOutcome),
-      (outcome) => {
-        if (outcome.kind === 'readable') this.#replyWith(outcome.source)
-        else if (this.state !== 'Routing') return
-        else if ('dest' in outcome) this.#go(outcome)
-        else if (outcome.kind === 'nothing') this.#abort()
-        else failed(new TypeError('errback returned neither nothing, nor a Readable, nor a Dest'))
-      },
-      failed,
-    )
-  }
-
-  /** Gives the client the engine's own answer. A client that speaks HTTP/2 could not read it, and is reset. */
-  #reply(error: ProxyError): void {
-    if (this.#isHttp2) this.#abort()
-    else this.#startAnswer().send(reply(error, this.#isHead))
-  }
-
-  /** Gives the client what errback answered. */
-  #replyWith(source: Readable): void {
-    if (this.state === 'Routing') this.#startAnswer().sendFrom(source)
-    // The client has left while errback thought about it.
-    else source.on('error', () => undefined).destroy()
+  /** Sends the answer of lookup or errback. */
+  #answered(source: Readable): void {
+    const isResponse = source instanceof ResponseSource
+    if (isResponse) this.#reporter.responded(source.status)
+    if (this.state !== 'Routing') return destroy(source)
+    if (!isResponse || !this.#exchanges) return this.#startAnswer().sendFrom(source)
+    this.#routing.stop()
+    this.#exchanges.answer(source)
   }
 
   #startAnswer(): Answer {
     this.#dropUpstream()
     this.#reader?.stop()
-    this.#request = undefined
+    this.#exchanges?.stop()
+    this.#routing.stop()
     this.#answer = new Answer(this.#socket, this.#context)
     return this.#answer
   }
@@ -319,45 +252,43 @@ export class Connection {
       case 'Replying':
         return this.#close()
       default:
-        // What it sent may still be on its way to the backend.
-        if (!cause && this.#exchange?.isClientDone) return
-        this.#report('CLIENT_RESET', cause)
+        // The client's last bytes may still be on their way to the backend.
+        if (!cause && this.#tunnel?.isClientDone) return
+        if (this.#exchanges?.isIdle) return this.#close()
+        this.#reporter.failed('CLIENT_RESET', cause)
         this.#abort()
     }
   }
 
-  #upstreamGone(upstream: Duplex, cause?: Error): void {
-    if (this.#upstream !== upstream) return
-    if (this.state === 'Connecting') this.#fail('CONNECT_FAILED', cause)
-    else this.#exchange!.upstreamGone(cause)
-  }
-
-  /** Breaks both sides off. */
+  /** Resets both sides. */
   #abort(): void {
-    // Whoever was told of the reason may have ended it.
+    // A listener of the error may have closed the connection.
     if (this.state === 'Closed') return
     this.#dropUpstream()
     this.#close(reset)
   }
 
-  #close(end: (socket: Duplex) => void = (socket) => socket.destroy()): void {
+  #close(end: (socket: Duplex) => void = destroy): void {
+    const { isSilent } = this
     this.#life.enter('Closed')
-    this.#request = undefined
     this.#reader?.stop()
-    this.#exchange?.stop()
-    this.#upstream?.destroy()
+    this.#exchanges?.stop()
+    this.#tunnel?.stop()
+    this.#routing.stop()
+    if (this.#upstream) destroy(this.#upstream)
     this.#upstream = undefined
     this.#answer?.stop()
     end(this.#socket)
-    this.#owner.closed(this)
-    if (isHeard('close')) publish('close', { connection: this })
+    this.#reporter.closed(isSilent)
   }
 
-  #dropUpstream(): void {
+  #dropUpstream(end: (socket: Duplex) => void = reset): void {
+    this.#routing.abandon()
     const upstream = this.#upstream
     if (!upstream) return
     this.#upstream = undefined
-    this.#exchange?.stop()
-    reset(upstream)
+    this.#exchanges?.abandon()
+    this.#tunnel?.stop()
+    end(upstream)
   }
 }

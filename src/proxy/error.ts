@@ -1,35 +1,41 @@
 import { HeadError } from '../parser/index.ts'
+import { isError, messageOf, propertyOf } from '../show.ts'
 
-/** Every way in which a connection can fail: the status a client gets where it still can get one, and what it means. */
+/** Every code of a ProxyError, with the status that a client gets if it is not too late, and the meaning. */
 const FAILURES = {
-  UNTRUSTED_PROXY: [undefined, 'the peer is not one whose PROXY header is taken'],
+  UNTRUSTED_PROXY: [undefined, 'the peer may not send a PROXY header'],
   BAD_PROXY_HEADER: [undefined, 'the PROXY header was refused'],
   PROXY_HEADER_TIMEOUT: [undefined, 'the PROXY header took longer than headTimeout'],
   BAD_HEAD: [400, 'the request head was refused'],
+  HTTP2_REFUSED: [505, 'an HTTP/2 connection, refused by the option http2'],
+  BAD_REQUEST_BODY: [400, 'the framing of the request body was refused'],
   HEAD_TIMEOUT: [408, 'the request head took longer than headTimeout'],
   NO_DESTINATION: [503, 'lookup returned no destination'],
-  LOOKUP_FAILED: [503, 'lookup threw or rejected'],
+  LOOKUP_FAILED: [503, 'lookup threw, rejected, or returned a bad Response'],
   CONNECT_FAILED: [502, 'the backend could not be reached'],
   CONNECT_TIMEOUT: [504, 'the backend could not be reached within connectTimeout'],
-  ERRBACK_FAILED: [
-    undefined,
-    'errback threw, rejected, or returned something else than nothing, a Readable or a Dest; the first error is answered',
-  ],
+  ERRBACK_FAILED: [undefined, 'errback threw, rejected, or returned a wrong value'],
+  REQUEST_BODY_TIMEOUT: [408, 'the request body stalled for bodyTimeout'],
+  REQUEST_SEND_TIMEOUT: [504, 'the backend did not read the request body for bodyTimeout'],
   BAD_RESPONSE_HEAD: [502, 'the response head was refused'],
-  NO_RESPONSE: [502, 'the backend ended before its response head did'],
+  UNASKED_UPGRADE: [502, 'the backend switched to a protocol that the client did not request'],
+  BAD_RESPONSE_BODY: [undefined, 'the framing of the response body was refused'],
+  RESPONSE_BODY_TIMEOUT: [undefined, 'the response body stalled for bodyTimeout, or the client did not read it'],
+  NO_RESPONSE: [502, 'the backend closed before its response head was complete'],
   RESPONSE_HEAD_TIMEOUT: [504, 'the response head took longer than responseHeadTimeout'],
   MODIFY_FAILED: [502, 'modify threw or rejected'],
-  REPLY_FAILED: [undefined, 'the Readable that errback returned broke off'],
-  CLIENT_RESET: [undefined, 'the client broke the connection off'],
-  BACKEND_RESET: [undefined, 'the backend broke the connection off'],
-  DESTROYED: [undefined, 'the connection was ended by destroy(), or at the end of a drain'],
-  IDLE_TIMEOUT: [undefined, 'no byte went either way for idleTimeout'],
-  HALF_CLOSE_TIMEOUT: [undefined, 'one side had ended, and no byte went the other way for halfCloseTimeout'],
+  REPLY_FAILED: [undefined, 'the Response body or Readable that a hook returned failed'],
+  CLIENT_GONE: [undefined, 'the client closed its side, and the backend closed without a response'],
+  CLIENT_RESET: [undefined, 'the client reset the connection'],
+  BACKEND_RESET: [undefined, 'the backend reset the connection'],
+  DESTROYED: [undefined, 'destroy() or the end of a drain closed the connection'],
+  IDLE_TIMEOUT: [undefined, 'no byte in either direction for idleTimeout'],
+  HALF_CLOSE_TIMEOUT: [undefined, 'no byte for halfCloseTimeout after one side had closed'],
 } as const satisfies Record<string, readonly [status: number | undefined, meaning: string]>
 
 export type ProxyErrorCode = keyof typeof FAILURES
 
-/** Where in a connection's life it failed. */
+/** The phase of the connection in which it failed. */
 export type Phase = 'head' | 'lookup' | 'connect' | 'response' | 'tunnel' | 'reply'
 
 /** Why a connection failed. */
@@ -37,33 +43,33 @@ export class ProxyError extends Error {
   override readonly name = 'ProxyError'
   readonly code: ProxyErrorCode
   readonly phase: Phase
-  /** The status of the answer that the engine gives for it; undefined where it is too late for one. */
+  /** The status of the engine's answer; undefined if it is too late for one. */
   readonly status: number | undefined
+  /** A backend may have received bytes of the request. */
+  readonly requestSent: boolean
 
-  /** `cause` is the HeadError or ProxyHeaderError, the system's error, or what the hook threw. */
-  constructor(code: ProxyErrorCode, phase: Phase, cause?: unknown) {
+  /** `cause` is a HeadError, BodyError, ProxyHeaderError or system error, or the value that a hook threw. */
+  constructor(code: ProxyErrorCode, phase: Phase, cause?: unknown, requestSent = false) {
     const [status, meaning] = FAILURES[code]
-    super(cause instanceof Error ? `${code}: ${meaning}: ${messageOf(cause)}` : `${code}: ${meaning}`)
+    super(isError(cause) ? `${code}: ${meaning}: ${messageOf(cause)}` : `${code}: ${meaning}`)
     if (cause !== undefined) this.cause = cause
     this.code = code
     this.phase = phase
+    this.requestSent = requestSent
     this.status = code === 'BAD_HEAD' && cause instanceof HeadError ? cause.status : status
   }
 }
 
-/** What something that was thrown says. When every address of a host failed, Node's AggregateError has only a code. */
-export function messageOf(cause: unknown): string {
-  if (!(cause instanceof Error)) return String(cause)
-  return cause.message || (cause as NodeJS.ErrnoException).code || cause.name
-}
-
 const EXHAUSTED: ReadonlySet<unknown> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EADDRNOTAVAIL'])
 
-/** Whether this machine has run out of files, ports or memory: no fault of the backend that was to be reached. */
+/** Whether this machine is out of files, ports or memory. The backend is not to blame then. */
 export function isExhausted(cause: unknown): boolean {
-  // Of a host with several addresses, each was tried.
-  if (cause instanceof AggregateError && cause.errors.length > 0) return cause.errors.every(isExhausted)
-  return EXHAUSTED.has((cause as NodeJS.ErrnoException | undefined)?.code)
+  // A host with several addresses: every attempt must have failed for that reason.
+  if (isError(cause) && cause instanceof AggregateError) {
+    const errors = propertyOf(cause, 'errors')
+    if (Array.isArray(errors) && errors.length > 0) return errors.every(isExhausted)
+  }
+  return EXHAUSTED.has(propertyOf(cause, 'code'))
 }
 
 /** Each code with its status and meaning. */

@@ -1,48 +1,91 @@
 import { channel } from 'node:diagnostics_channel'
 import type { Head } from '../parser/index.ts'
-import type { Connection } from './connection.ts'
+import type { Dest } from './dest.ts'
 import type { ProxyError } from './error.ts'
-import type { Dest } from './upstream.ts'
+import type { RequestTimes } from './request-record.ts'
 
-/**
- * What the channels of `node:diagnostics_channel` carry, by the last word of their names (`badass:connection:open` and
- * so on). A channel that nobody subscribes to costs one look at a flag.
- */
-export interface ConnectionEvents {
+/** The messages of the channels. `C` is the type of a connection. */
+export interface Events<C> {
   /** A connection was accepted. */
-  open: { connection: Connection }
-  /** A destination was found; again for each that errback gives. */
-  routed: { connection: Connection; head: Head; dest: Dest }
-  /** The destination was reached. */
-  connected: { connection: Connection; dest: Dest }
-  /** Something failed; a connection may go on after it, to another destination. */
-  error: { connection: Connection; error: ProxyError; dest: Dest | undefined }
-  /** Both sockets are destroyed. Comes once for each `open`, and last. */
-  close: { connection: Connection }
+  open: { connection: C }
+  /** A destination was chosen. Published again for each Dest that errback returns. */
+  routed: { connection: C; head: Head; dest: Dest }
+  /** The backend is connected. */
+  connected: { connection: C; dest: Dest }
+  /** A request head has arrived, and lookup is about to get it. With `requests: 'first'`, the first of a connection. */
+  start: { connection: C; head: Head }
+  /**
+   * A final response begins: badass's own, a hook's, or with `requests: 'every'` a backend's. Otherwise the responses of
+   * backends pass unread. `head` is undefined if the request head was refused, and `response` if the response is not a
+   * backend's.
+   */
+  response: {
+    connection: C
+    head: Head | undefined
+    dest: Dest | undefined
+    status: number
+    response: Head | undefined
+    times: RequestTimes | undefined
+  }
+  /**
+   * A request that started is over: its response was sent, or its connection is closed. After an upgrade, and with
+   * `requests: 'first'`, that is when the connection closes. The bytes are those that the client's connection has moved
+   * since the request before.
+   */
+  end: {
+    connection: C
+    head: Head
+    dest: Dest | undefined
+    status: number | undefined
+    response: Head | undefined
+    bytesRead: number
+    bytesWritten: number
+    times: RequestTimes
+  }
+  /** Something failed. The connection may continue with another destination. */
+  error: { connection: C; error: ProxyError; dest: Dest | undefined }
+  /** Both sockets are destroyed. This is the last message of each connection. */
+  close: { connection: C }
 }
+
+type Name = keyof Events<unknown>
 
 const channels = {
   open: channel('badass:connection:open'),
   routed: channel('badass:connection:routed'),
   connected: channel('badass:connection:connected'),
+  start: channel('badass:request:start'),
+  response: channel('badass:request:response'),
+  end: channel('badass:request:end'),
   error: channel('badass:connection:error'),
   close: channel('badass:connection:close'),
 }
 
-/** Calls back for each message of a channel, until what is returned is called. */
-export function hear<K extends keyof ConnectionEvents>(
-  name: K,
-  heard: (message: ConnectionEvents[K]) => void,
-): () => void {
-  const listener = (message: unknown) => heard(message as ConnectionEvents[K])
+/** Calls the listener for each message of a channel. Returns a function that ends the subscription. */
+export function subscribe(name: Name, listener: (message: unknown) => void): () => void {
   channels[name].subscribe(listener)
   return () => void channels[name].unsubscribe(listener)
 }
 
-export function isHeard(name: keyof ConnectionEvents): boolean {
+/** Listeners of this package. They do not count as subscribers, so mistakes in hooks are still printed. */
+const followers = new Set<(message: Events<unknown>['error']) => void>()
+
+/** Like `subscribe('error')`, but for this package: an error without other subscribers is still printed. */
+export function follow(listener: (message: Events<unknown>['error']) => void): () => void {
+  followers.add(listener)
+  return () => void followers.delete(listener)
+}
+
+/** Check this before `publish`, so that a channel without subscribers costs nothing. */
+export function hasSubscribers(name: Name): boolean {
   return channels[name].hasSubscribers
 }
 
-export function publish<K extends keyof ConnectionEvents>(name: K, message: ConnectionEvents[K]): void {
+export function publish<K extends Name>(name: K, message: Events<unknown>[K]): void {
   channels[name].publish(message)
+}
+
+export function publishError(message: Events<unknown>['error']): void {
+  for (const listener of followers) listener(message)
+  channels.error.publish(message)
 }

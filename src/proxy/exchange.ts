@@ -1,134 +1,298 @@
-import type net from 'node:net'
-import type { Duplex } from 'node:stream'
-import { type Head, type HeadError, HeadScanner, LenientScanner } from '../parser/index.ts'
-import type { ProxyErrorCode } from './error.ts'
-import type { Settings } from './options.ts'
-import { Pump, type PumpEvents } from './pump.ts'
-import { HeadReader } from './reader.ts'
+import net from 'node:net'
+import { type BodyError, type BodyFraming, BodyScanner, type Head } from '../parser/index.ts'
+import type { BackendConnection, BackendUser } from './backend-connection.ts'
+import { Download, type DownloadEvents } from './download.ts'
+import type { ExchangeContext, Outgoing } from './exchange-context.ts'
+import { checkFraming } from './framing.ts'
+import { InterimHeads } from './interim-heads.ts'
+import { announce, isLogin, isUnasked, mayPersist, planResponse, type ResponsePlan } from './plan.ts'
+import { isInterim } from './reader.ts'
+import type { RequestReader } from './request-reader.ts'
 import { settle, writeTogether } from './socket.ts'
-import type { Context, Life } from './states.ts'
-import type { Dest } from './upstream.ts'
+import { LINGER_MS } from './states.ts'
+import { Upload, type UploadEvents } from './upload.ts'
 
-/** What goes on between a client and the backend that was reached: the heads first, then raw bytes both ways. */
-export class Exchange implements PumpEvents {
+const NOTHING: Buffer = Buffer.alloc(0)
+
+function turnEnded(exchange: Exchange): void {
+  exchange.sendNow()
+}
+
+/** One request and its response, with `requests: 'every'`. */
+export class Exchange implements BackendUser, UploadEvents, DownloadEvents {
   readonly #client: net.Socket
-  readonly #upstream: Duplex
-  readonly #dest: Dest
-  readonly #context: Context
-  readonly #life: Life
-  readonly #settings: Settings
-  readonly #pump: Pump
-  /** Reads the response head, where it is to be modified or mended. */
-  #reader: HeadReader | undefined
+  readonly #requests: RequestReader
+  readonly #backend: BackendConnection
+  readonly #request: Outgoing
+  readonly #context: ExchangeContext
+  /** Sends the request's body, unless all of it arrived with the head. */
+  #upload: Upload | undefined
+  #interims: InterimHeads | undefined
+  /** Sends the response's body, unless all of it arrived with the head. */
+  #download: Download | undefined
+  #isRequestDone = false
+  #isResponseDone = false
+  /** The backend has sent a byte. */
+  #hasAnswered = false
+  /** Sends the request at the end of the event loop's turn. */
+  #waiting: NodeJS.Immediate | undefined
+  #isOver = false
+  #response: ResponsePlan | undefined
+  /** No byte followed the response. */
+  #isClean = true
+  /** The response told the client that its connection continues. */
+  #persists = false
+  /** Bytes after the response head, kept while modify runs. */
+  #rest: Buffer = NOTHING
+  /** How the backend ended while modify was running. */
+  #end: { readonly cause: Error | undefined; readonly isGone: boolean } | undefined
 
-  constructor(client: net.Socket, upstream: Duplex, dest: Dest, context: Context) {
+  constructor(
+    client: net.Socket,
+    requests: RequestReader,
+    backend: BackendConnection,
+    request: Outgoing,
+    context: ExchangeContext,
+  ) {
     this.#client = client
-    this.#upstream = upstream
-    this.#dest = dest
+    this.#requests = requests
+    this.#backend = backend
+    this.#request = request
     this.#context = context
-    this.#life = context.life
-    this.#settings = context.settings
-    this.#pump = new Pump(client, upstream, this)
   }
 
-  /** Sends the request's first bytes, and lets the rest follow. `hasHead`: the response has one that could be read here. */
-  start(request: readonly Buffer[], hasHead: boolean): void {
-    const { modify, lenientResponses, responseHeadTimeout } = this.#settings
-    const isRead = hasHead && (modify != null || lenientResponses)
-    // The state goes first: a stream that breaks inside of the first write has been sent something.
-    this.#life.enter(isRead || responseHeadTimeout > 0 ? 'AwaitingResponse' : 'Tunnelling')
-    this.#arm()
-    writeTogether(this.#upstream, ...request)
-    if (this.#life.state === 'Closed' || this.#life.state === 'Replying') return
-    if (isRead) this.#readResponse()
-    else this.#pump.startDown()
-    this.#pump.startUp()
+  get keepsUp(): boolean {
+    return this.#download?.keepsUp === true
   }
 
-  /** Lets go of both sides, paused. */
-  stop(): void {
-    this.#reader?.stop()
-    this.#pump.stop()
+  /** Whether the backend's connection can be used for another exchange. */
+  get isBackendReusable(): boolean {
+    const { plan } = this.#request
+    const areDone = this.#isRequestDone && this.#isResponseDone && this.#isClean
+    const isFree = this.#download?.isBackendReusable !== false && !this.#backend.isOver
+    return areDone && isFree && plan.keepsBackend && this.#response?.keepsBackend === true
   }
 
-  /** Whether the client has ended its side, and has got all there was for it. */
-  get isClientDone(): boolean {
-    return !this.#pump.isUpOpen && this.#pump.isDownFlushed
+  /**
+   * Sends the request. A reused socket gets it at the end of the event loop's turn. Bytes or an end that arrive before
+   * that do not answer this request. The request then goes to a fresh connection.
+   */
+  start(): void {
+    this.#context.life.enter('AwaitingResponse')
+    if (this.#backend.requests++ === 0 || !(this.#backend.stream instanceof net.Socket)) return this.#send()
+    this.#waiting = setImmediate(turnEnded, this)
   }
 
-  /** The upstream socket is closed, or about to be. */
-  upstreamGone(cause: unknown): void {
-    // What it sent before still goes through modify, and to the client.
-    if (this.#life.state === 'Modifying') return
-    if (this.#life.state === 'AwaitingResponse') this.#context.failed('NO_RESPONSE', cause)
-    else if (this.#pump.isDownOpen) this.#context.failed('BACKEND_RESET', cause)
-    else this.#pump.discardUp()
+  /** The turn of the event loop in which the exchange started has ended. */
+  sendNow(): void {
+    this.#waiting = undefined
+    if (this.#backend.isOver) this.#context.unsent()
+    else this.#send()
   }
 
-  #readResponse(): void {
-    const events = {
-      interim: () => this.#life.refresh(),
-      done: (head: Head, rest: Buffer) => this.#modify(head, rest),
-      invalid: (error: HeadError) => this.#context.failed('BAD_RESPONSE_HEAD', error),
-      ended: () => this.#context.failed('NO_RESPONSE'),
+  /** Sends the head and the part of the body that has arrived. The rest follows as it arrives. */
+  #send(): void {
+    const { head, body, plan } = this.#request
+    const { stream } = this.#backend
+    this.#backend.user = this
+    this.#context.reporter.sent()
+    if (isLogin(head)) this.#backend.isPrivate = true
+    if (body || plan.body.kind === 'none') {
+      this.#isRequestDone = true
+      this.#context.timeout.start('response head', stream)
+      if (body) writeTogether(stream, head.bytes(), body)
+      else stream.write(head.bytes())
+      return
     }
-    const settings = this.#settings
-    const scanner = settings.lenientResponses ? new LenientScanner(settings) : new HeadScanner('response', settings)
-    this.#reader = new HeadReader(this.#upstream, scanner, events, this.#client)
+    this.#upload = new Upload(this.#requests, stream, plan, this.#context, this)
+    stream.cork()
+    stream.write(head.bytes())
+    this.#requests.readBody(this.#upload)
+    stream.uncork()
+  }
+
+  /** Releases both sides. */
+  stop(): void {
+    clearImmediate(this.#waiting)
+    this.#context.timeout.release()
+    this.#backend.user = undefined
+    this.#backend.lends(false)
+    this.#upload?.stop()
+    this.#interims?.stop()
+    this.#download?.stop()
+  }
+
+  received(bytes: Buffer, done?: () => void): void {
+    switch (this.#context.life.state) {
+      case 'AwaitingResponse':
+        if (!this.#hasAnswered) this.#context.reporter.answered()
+        this.#hasAnswered = true
+        return this.#readHead(bytes)
+      case 'Modifying':
+        this.#rest = Buffer.concat([this.#rest, bytes])
+        return
+      default:
+        this.#download!.take(bytes, done)
+    }
+  }
+
+  backendEnded(): void {
+    const { state } = this.#context.life
+    if (state === 'AwaitingResponse') return this.#unanswered()
+    if (state === 'Modifying') this.#end ??= { cause: undefined, isGone: false }
+    else this.#download?.cut()
+  }
+
+  backendGone(cause?: Error): void {
+    const { state } = this.#context.life
+    if (state === 'AwaitingResponse') return this.#unanswered(cause)
+    if (state === 'Modifying') this.#end ??= { cause, isGone: true }
+    else if (state === 'Responding' && !this.#isResponseDone) this.#context.failed('BACKEND_RESET', cause)
+  }
+
+  #unanswered(cause?: Error): void {
+    if (this.#backend.requests > 1 && !this.#hasAnswered) this.#context.stale(cause)
+    else this.#context.failed('NO_RESPONSE', cause)
+  }
+
+  /** This is an error only if the response is not complete. */
+  requestFailed(error: BodyError | undefined): void {
+    if (this.#isResponseDone) this.#exchanged(false)
+    else this.#context.failed('BAD_REQUEST_BODY', error)
+  }
+
+  requestEnded(): void {
+    const { life, timeout } = this.#context
+    this.#isRequestDone = true
+    this.#requests.hold()
+    if (this.#isResponseDone) this.#exchanged(this.#persists)
+    else if (life.state === 'AwaitingResponse') timeout.start('response head', this.#backend.stream)
+  }
+
+  /** Passes interim heads to the client, and the final head to modify. */
+  #readHead(bytes: Buffer): void {
+    const { scanner } = this.#backend
+    for (let more = bytes; more.length > 0; ) {
+      const verdict = scanner.push(more)
+      if (verdict === 'more') return
+      if (verdict === 'invalid') return this.#context.failed('BAD_RESPONSE_HEAD', scanner.error)
+      const head = scanner.head!
+      more = scanner.rest
+      scanner.reset()
+      if (!isInterim(head)) return this.#modify(head, more)
+      if (this.#upload) this.#upload.gotInterim(head.status)
+      else this.#context.timeout.responseMoved()
+      // RFC 9110 15.2: an HTTP/1.0 client does not expect interim responses.
+      if (this.#request.plan.version === 'HTTP/1.0') continue
+      this.#interims ??= new InterimHeads(this.#client, this.#backend.stream)
+      this.#interims.pass(head)
+    }
   }
 
   #modify(head: Head, rest: Buffer): void {
-    this.#reader = undefined
-    this.#life.enter('Modifying')
+    const { life, settings, failed } = this.#context
+    const { plan, dest, original } = this.#request
+    this.#interims?.stop()
+    if (isUnasked(plan, head)) return failed('UNASKED_UPGRADE')
+    const response = planResponse(head, plan, this.#request.head)
+    this.#response = response
+    this.#backend.idleLimit = response.idleLimit
+    if (response.isLogin) this.#backend.isPrivate = true
+    life.enter('Modifying')
+    this.#rest = rest
+    const { modify } = settings
+    if (!modify) return this.#check(head, response)
     settle(
-      () => this.#settings.modify?.(head, this.#dest),
-      () => this.#life.state === 'Modifying' && this.#respond(head, rest),
-      (cause) => this.#life.state === 'Modifying' && this.#context.failed('MODIFY_FAILED', cause),
+      () => modify(head, dest, original!),
+      () => life.state === 'Modifying' && this.#check(head, response),
+      (cause) => life.state === 'Modifying' && failed('MODIFY_FAILED', cause),
     )
+    if (life.state === 'Modifying') this.#backend.stream.pause()
   }
 
-  #respond(head: Head, rest: Buffer): void {
-    this.#tunnel()
-    writeTogether(this.#client, head.bytes(), rest)
-    this.#pump.startDown()
-    if (this.#upstream.destroyed && this.#life.state === 'Tunnelling') this.upstreamGone(this.#upstream.errored)
-  }
-
-  #tunnel(): void {
-    this.#life.enter('Tunnelling')
-    this.#arm()
-  }
-
-  received(): void {
-    this.#life.refresh()
-  }
-
-  sent(count: number): void {
-    // Without modify, the first byte of the response is what responseHeadTimeout waits for.
-    if (this.#life.state === 'AwaitingResponse' && count > 0) this.#tunnel()
-    else this.#life.refresh()
-  }
-
-  /** A direction of the pump has ended, or is flushed. */
-  changed(): void {
-    if (this.#pump.state === 'over') this.#context.over()
-    else if (this.#life.state === 'AwaitingResponse' && !this.#pump.isDownOpen) this.#tunnel()
-    else this.#arm()
-  }
-
-  /** Sets the shortest of the time-outs that hold now. None does while modify thinks. */
-  #arm(): void {
-    if (this.#life.state === 'Modifying') return
-    const { responseHeadTimeout, idleTimeout, halfCloseTimeout } = this.#settings
-    let ms = idleTimeout
-    let code: ProxyErrorCode = 'IDLE_TIMEOUT'
-    const shorten = (to: number, by: ProxyErrorCode) => {
-      if (to === 0 || (ms > 0 && ms < to)) return
-      ms = to
-      code = by
+  #check(head: Head, response: ResponsePlan): void {
+    try {
+      checkFraming(head, response.framing)
+    } catch (cause) {
+      return this.#context.failed('MODIFY_FAILED', cause)
     }
-    if (this.#pump.state === 'half') shorten(halfCloseTimeout, 'HALF_CLOSE_TIMEOUT')
-    if (this.#life.state === 'AwaitingResponse') shorten(responseHeadTimeout, 'RESPONSE_HEAD_TIMEOUT')
-    this.#life.arm(ms, () => this.#context.failed(code))
+    this.#context.reporter.responded(head.status, head)
+    if (this.#context.life.state !== 'Modifying') return
+    if (response.isSwitch) this.#switch(head)
+    else this.#respond(head, response)
+  }
+
+  #switch(head: Head): void {
+    const held = this.#requests.stop()
+    this.stop()
+    this.#backend.handOn()
+    this.#context.tunnelled(this.#backend.stream, held, [head.bytes(), this.#rest])
+  }
+
+  #respond(head: Head, { body }: ResponsePlan): void {
+    const { life, failed, timeout } = this.#context
+    const rest = this.#rest
+    this.#rest = NOTHING
+    const length = body.kind === 'none' ? 0 : body.kind === 'length' ? body.length : Number.POSITIVE_INFINITY
+    if (length <= rest.length) return this.#respondWhole(head, length, rest)
+    const scanner = new BodyScanner(body)
+    // RFC 9112 6.1: an HTTP/1.0 client does not know chunks.
+    const isDataOnly = body.kind === 'chunked' && this.#request.plan.version === 'HTTP/1.0'
+    const pieces: Uint8Array[] | undefined = isDataOnly ? [] : undefined
+    const count = scanner.push(rest, pieces)
+    if (scanner.state === 'invalid') return failed('BAD_RESPONSE_BODY', scanner.error)
+    const isWhole = scanner.state === 'end'
+    this.#persists = this.#mayPersist(body.kind) && (this.#hasWholeRequest || !isWhole)
+    announce(head, this.#request.plan, this.#persists)
+    life.enter('Responding')
+    timeout.start('response body', this.#backend.stream)
+    writeTogether(this.#client, head.bytes(), ...(pieces ?? [rest.subarray(0, count)]))
+    this.#isClean = count === rest.length
+    const { stream } = this.#backend
+    stream.resume()
+    if (isWhole) return this.responseEnded()
+    this.#download = new Download(this.#client, this.#backend, scanner, isDataOnly, this.#context, this)
+    if (this.#end?.isGone) this.backendGone(this.#end.cause)
+    else if (this.#end) this.backendEnded()
+  }
+
+  /** Sends a response whose body of `length` bytes has arrived. */
+  #respondWhole(head: Head, length: number, rest: Buffer): void {
+    this.#persists = this.#mayPersist('length') && this.#hasWholeRequest
+    announce(head, this.#request.plan, this.#persists)
+    this.#context.life.enter('Responding')
+    this.#isClean = length === rest.length
+    writeTogether(this.#client, head.bytes(), this.#isClean ? rest : rest.subarray(0, length))
+    this.#backend.stream.resume()
+    this.responseEnded()
+  }
+
+  get #hasWholeRequest(): boolean {
+    return this.#isRequestDone || this.#upload?.isWhole === true
+  }
+
+  #mayPersist(body: BodyFraming['kind']): boolean {
+    const isWanted = mayPersist(this.#request.plan, body, this.#hasWholeRequest)
+    return isWanted && !this.#requests.isDone && !this.#context.isDraining()
+  }
+
+  responseEnded(): void {
+    this.#isResponseDone = true
+    this.stop()
+    if (this.#isRequestDone) return this.#exchanged(this.#persists)
+    // The upload called this while it sent the last bytes, and ends the exchange afterwards.
+    if (this.#hasWholeRequest) return
+    // RFC 9112 9.6: closing with unread bytes could lose the response, so read and drop the rest of the request.
+    this.#context.dropBackend()
+    if (this.#persists) this.#context.life.arm(LINGER_MS, () => this.#exchanged(false))
+    this.#upload!.discard()
+    if (!this.#persists) this.#exchanged(false)
+  }
+
+  /** Ends the exchange once. Dropping the rest of the request may have ended it already. */
+  #exchanged(persists: boolean): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#context.exchanged(persists)
   }
 }

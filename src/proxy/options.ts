@@ -1,121 +1,143 @@
 import type { Readable } from 'node:stream'
-import { inspect } from 'node:util'
 import { DEFAULT_LIMITS, type Head, type HeadLimits } from '../parser/index.ts'
+import {
+  aFunction,
+  anObject,
+  flag,
+  integer,
+  LONGEST_MS,
+  milliseconds,
+  oneOf,
+  optionalFunction,
+  type Rules,
+  validateOptions,
+} from '../validate.ts'
+import type { ClientInfo } from './client-info.ts'
+import type { Dest } from './dest.ts'
 import type { ProxyError } from './error.ts'
-import { isNetwork, NETWORK_TAKES, Networks } from './networks.ts'
-import type { Dest } from './upstream.ts'
-
-/** Who is at the other end of an accepted connection: the peer, or the client that its PROXY header names. */
-export interface ClientInfo {
-  readonly remoteAddress: string | undefined
-  readonly remotePort: number | undefined
-  readonly localPort: number | undefined
-  /** Whether the connection came over TLS that this process ended. */
-  readonly encrypted: boolean
-}
+import { isNetwork, NETWORK_FORMS, Networks } from './networks.ts'
 
 type Maybe<T> = T | Promise<T>
 // biome-ignore lint/suspicious/noConfusingVoidType: a hook that returns nothing is a hook
-type Instead<D extends Dest> = D | Readable | undefined | null | void
+type Instead<D extends Dest> = D | Response | Readable | undefined | null | void
 
-export interface Hooks<D extends Dest = Dest> {
+/** The hooks. `D` is the type of the Dests that lookup returns, `E` that of errback's. */
+export interface Hooks<D extends Dest = Dest, E extends Dest = D> {
   /**
-   * Says where the connection with this request head goes. What it writes to the head goes to the backend. Nothing, a
-   * throw or a rejection makes a 503. No hook has a time-out: one that never settles holds its connection.
+   * Chooses the destination of a request, or answers it with a web-standard Response. The backend gets its edits of the
+   * head. The client gets a 503 if it returns nothing, throws or rejects. Hooks have no time-out: a hook that never
+   * settles keeps its connection open.
    */
-  lookup(head: Head, client: ClientInfo): Maybe<D | undefined | null>
-  /** May write to the first final response head before it goes to the client. A throw or a rejection makes a 502. */
-  modify?: ((head: Head, dest: D) => Maybe<void>) | undefined
+  lookup(head: Head, client: ClientInfo): Maybe<D | Response | undefined | null>
   /**
-   * Says what becomes of a client when its backend could not be reached, or (with no `dest`) when lookup had none.
-   * Nothing: the client is reset. A Readable: its bytes are the answer. A Dest: is tried next; no byte has been sent.
-   * `head` is the request's, as lookup left it; what errback writes to it goes to the Dest that it returns.
+   * May edit the first final response head before the client gets it. The client gets a 502 if it throws or rejects.
+   * `request` is a copy of the request head as it was received, without lookup's edits.
    */
-  errback?: ((error: ProxyError, dest: D | undefined, head: Head) => Maybe<Instead<D>>) | undefined
+  modify?: ((head: Head, dest: D | E, request: Head) => Maybe<void>) | undefined
+  /**
+   * Called if a backend could not be reached, or (without `dest`) if lookup chose none; with `requests: 'every'`, also if
+   * no response came. Return another Dest to try it, a Response or a Readable of raw bytes to answer the client, or
+   * nothing to reset it. `head` is the request head with lookup's edits. errback's edits go to the next Dest.
+   *
+   * If `error.requestSent`, a backend may have received the request. Another Dest is then used only if the request may be
+   * sent twice. Otherwise, and for nothing, the client gets the engine's own answer.
+   */
+  errback?: ((error: ProxyError, dest: D | E | undefined, head: Head) => Maybe<Instead<E>>) | undefined
 }
 
+/** Limits of the backend connections that are kept with `requests: 'every'`. */
+export interface PoolOptions {
+  /** ms that a connection may be idle, or one second less than the backend's `Keep-Alive`. 0: none is kept. Default 4000. */
+  idleLifetime?: number
+  /** ms after which a connection serves no more requests. Default 3600000. */
+  maxLifetime?: number
+  /** Maximum number of requests per connection. Default: no limit. */
+  maxRequests?: number
+  /** Maximum number of idle connections to one destination. Default 256. */
+  maxIdle?: number
+  /** Maximum number of idle connections to all destinations. Default 2048. */
+  maxIdleTotal?: number
+}
+
+/** The options other than hooks. Times are in ms. */
 export interface Limits extends HeadLimits {
   /**
-   * Every connection is to begin with a PROXY header, version 1 or 2, of one of these addresses, networks as in
-   * '10.0.0.0/8', or 'unix' for the clients of Unix sockets; any other is reset. `client` is whom the header names.
-   * Default: none is, and none is read.
+   * Connections that start with the HTTP/2 preface. 'pass': lookup gets the request `PRI *`, and the rest passes unread.
+   * 'refuse': they get a 505. Default 'pass', or 'refuse' with `requests: 'every'`.
+   */
+  http2?: 'pass' | 'refuse'
+  /**
+   * 'first': the hooks see the first request of a connection; later bytes pass unread. 'every': the hooks see every
+   * request, and each request may go to another backend. Default 'first'.
+   */
+  requests?: 'first' | 'every'
+  /**
+   * Peers that must start each connection with a PROXY header (version 1 or 2): addresses, networks such as
+   * '10.0.0.0/8', or 'unix' for clients of Unix sockets. Other peers are reset. `client` is the client that the header
+   * names. Default: no PROXY headers.
    */
   proxyProtocol?: readonly string[] | undefined
-  /** ms from accept to the end of the request head; then 408, or a reset where a PROXY header is late. 0: none. Default 30000. */
+  /** ms from accept to the end of the request head; then 408 (or a reset before the PROXY header). 0: none. Default 30000. */
   headTimeout?: number
   /**
-   * ms from the last byte sent to the backend to its response head (where that is not read, its first byte); then 504.
-   * An interim head starts it anew. Default 0: none.
+   * With `requests: 'every'`: ms from a response to the first byte of the next request; then the connection is closed.
+   * 0: none. Default 75000.
+   */
+  keepAliveTimeout?: number
+  /**
+   * With `requests: 'every'`: ms without a byte of a request body (then 408, or 504 if the backend does not read it) or
+   * of a response body (then both sides are reset). 0: none. Default 60000.
+   */
+  bodyTimeout?: number
+  /** With `requests: 'every'`: limits of the kept backend connections. */
+  pool?: PoolOptions | undefined
+  /**
+   * ms from the last byte sent to the backend to its response head (or to its first byte, if the head is not read); then
+   * 504. An interim head restarts it. 0: none. Default 60000 with `requests: 'every'`, otherwise 0.
    */
   responseHeadTimeout?: number
-  /** ms for the connection to one backend, TLS included; then 504, or errback. 0: none. Default 10000. */
+  /** ms to connect to one backend, with TLS; then errback or 504. 0: none. Default 10000. */
   connectTimeout?: number
-  /** ms without a byte either way, once a backend is reached; then both sides are reset. Default 0: none. */
+  /** ms without a byte in either direction after the backend connected; then both are reset. Default 0: none. */
   idleTimeout?: number
-  /** ms without a byte once one side has ended, or from errback's Readable; then both sides are reset. 0: none. Default 60000. */
+  /** ms without a byte after one side has ended, or of a hook's answer; then both are reset. 0: none. Default 60000. */
   halfCloseTimeout?: number
   /**
-   * Take response heads that are not right to the letter, as `LenientScanner` does, and send the client a clean one:
-   * of the first response of a connection, `modify` or not. Default false: such a head makes a 502 where there is a
-   * `modify`, and goes through unread where there is none.
+   * Repair the first response head of a connection as `LenientScanner` does, even without `modify`. Default false: a
+   * head that breaks the rules becomes a 502 if there is a `modify`, and passes unread otherwise.
    */
   lenientResponses?: boolean
   /** Send small packets at once (TCP_NODELAY), on both sides. Default true. */
   noDelay?: boolean
-  /** Have the kernel probe silent connections (SO_KEEPALIVE), on both sides, once they have lasted for seconds. Default true. */
+  /** Let the kernel probe silent connections (SO_KEEPALIVE) on both sides, from their first seconds on. Default true. */
   keepAlive?: boolean
-  /** ms of silence before the first probe. 0: the kernel's own. Default 60000. */
+  /** ms of silence before the first probe. 0: the kernel's default. Default 60000. */
   keepAliveInitialDelay?: number
 }
 
-export type ProxyOptions<D extends Dest = Dest> = Hooks<D> & Limits
+export type ProxyOptions<D extends Dest = Dest, E extends Dest = D> = Hooks<D, E> & Limits
 
-/** Options with every default in its place. */
+/** Options with the defaults filled in. */
 export type Settings<D extends Dest = Dest> = Hooks<D> &
-  Required<Omit<Limits, 'proxyProtocol'>> & { proxyProtocol: Networks | undefined }
+  Required<Omit<Limits, 'proxyProtocol' | 'pool'>> & {
+    proxyProtocol: Networks | undefined
+    pool: Required<PoolOptions>
+  }
 
-/** The largest delay that a Node timer takes. */
-export const LONGEST_MS = 2 ** 31 - 1
+const ms = (defaultValue: number) => milliseconds(0, LONGEST_MS, defaultValue, '0 for none')
 
-/** What one option takes. */
-export interface Rule {
-  takes: string
-  isRight(value: unknown): boolean
-  byDefault?: unknown
-  /** No error shows what it got. */
-  isSecret?: boolean
-}
-
-const isFunction = (value: unknown) => typeof value === 'function'
-export const optionalFunction: Rule = {
-  takes: 'a function',
-  isRight: (value) => value === undefined || value === null || isFunction(value),
-}
-export const integer = (least: number, most: number, byDefault: number, unit = ''): Rule => ({
-  takes: `an integer from ${least} to ${most}${unit}`,
-  isRight: (value) => Number.isInteger(value) && (value as number) >= least && (value as number) <= most,
-  byDefault,
-})
-const ms = (byDefault: number) => integer(0, LONGEST_MS, byDefault, ' (ms; 0 for none)')
-export const flag = (byDefault: boolean): Rule => ({
-  takes: 'true or false',
-  isRight: (value) => typeof value === 'boolean',
-  byDefault,
-})
-
-export const anObject: Rule = {
-  takes: 'an object',
-  isRight: (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
-  byDefault: {},
-}
-
-export const OPTION_RULES: Readonly<Record<keyof ProxyOptions, Rule>> = {
-  lookup: { takes: 'a function', isRight: isFunction },
+export const OPTION_RULES: Rules<keyof ProxyOptions> = {
+  lookup: aFunction,
   modify: optionalFunction,
   errback: optionalFunction,
-  maxHeadBytes: integer(1, 2 ** 30, DEFAULT_LIMITS.maxHeadBytes, ' (bytes)'),
+  maxHeadBytes: integer(1, 2 ** 30, DEFAULT_LIMITS.maxHeadBytes),
   maxFields: integer(1, 2 ** 20, DEFAULT_LIMITS.maxFields),
+  requests: oneOf('first', 'every'),
+  http2: oneOf('pass', 'refuse'),
   headTimeout: ms(30_000),
+  keepAliveTimeout: ms(75_000),
+  bodyTimeout: ms(60_000),
+  pool: anObject,
   responseHeadTimeout: ms(0),
   connectTimeout: ms(10_000),
   idleTimeout: ms(0),
@@ -125,54 +147,36 @@ export const OPTION_RULES: Readonly<Record<keyof ProxyOptions, Rule>> = {
   keepAlive: flag(true),
   keepAliveInitialDelay: ms(60_000),
   proxyProtocol: {
-    takes: `a list of one or more, each ${NETWORK_TAKES}`,
-    isRight: (value) =>
+    expected: `a list of one or more, each ${NETWORK_FORMS}`,
+    validate: (value) =>
       value === undefined || (Array.isArray(value) && value.length > 0 && [...value].every(isNetwork)),
   },
 }
 
-/** Fills in the defaults. @throws {TypeError} on an option that is unknown or wrong: it names the option, what it got and what it takes */
+/** The default of responseHeadTimeout with `requests: 'every'`: that of nginx's proxy_read_timeout. */
+const RESPONSE_HEAD_MS = 60_000
+
+const POOL_RULES: Rules<keyof PoolOptions> = {
+  idleLifetime: ms(4_000),
+  maxLifetime: milliseconds(1, LONGEST_MS, 3_600_000),
+  maxRequests: integer(1, Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
+  maxIdle: integer(0, 2 ** 20, 256),
+  maxIdleTotal: integer(0, 2 ** 20, 2_048),
+}
+
+/** Fills in the defaults. @throws {TypeError} on an unknown or invalid option */
 export function checkOptions<D extends Dest>(options: ProxyOptions<D>): Settings<D> {
-  const { proxyProtocol, ...checked } = checkBy('', OPTION_RULES, options) as unknown as Required<ProxyOptions<D>>
-  return { ...checked, proxyProtocol: proxyProtocol && new Networks('proxyProtocol', proxyProtocol) }
-}
-
-/** Holds an object against a table of options, and fills in the defaults. `under` is the option that the object is. */
-export function checkBy(
-  under: string,
-  rules: Readonly<Record<string, Rule>>,
-  options: object,
-): Record<string, unknown> {
-  if (typeof options !== 'object' || options === null) {
-    throw new TypeError(
-      `${under || 'options'}: got ${show(options)}; takes ${under ? '' : 'a lookup function or '}an object`,
-    )
+  const { proxyProtocol, pool, ...checked } = validateOptions('', OPTION_RULES, options) as unknown as Required<
+    ProxyOptions<D>
+  >
+  // The hooks would not see the requests of an HTTP/2 connection.
+  if (options.http2 === undefined && checked.requests === 'every') checked.http2 = 'refuse'
+  if (options.responseHeadTimeout === undefined && checked.requests === 'every') {
+    checked.responseHeadTimeout = RESPONSE_HEAD_MS
   }
-  const path = under && `${under}.`
-  for (const name of Object.keys(options)) {
-    if (Object.hasOwn(rules, name)) continue
-    throw new TypeError(`${path}${name}: is no option; takes ${Object.keys(rules).join(', ')}`)
+  return {
+    ...checked,
+    pool: validateOptions('pool', POOL_RULES, pool as PoolOptions) as unknown as Required<PoolOptions>,
+    proxyProtocol: proxyProtocol && new Networks('proxyProtocol', proxyProtocol),
   }
-  const given = options as Record<string, unknown>
-  const checked: Record<string, unknown> = {}
-  for (const [name, { takes, isRight, byDefault, isSecret }] of Object.entries(rules)) {
-    const value = given[name] === undefined ? byDefault : given[name]
-    if (!isRight(value)) {
-      throw new TypeError(`${path}${name}: got ${isSecret ? redact(value) : show(value)}; takes ${takes}`)
-    }
-    checked[name] = value
-  }
-  return checked
-}
-
-/** A value in an error: on one line, and not what is in it. */
-export function show(value: unknown): string {
-  return inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY })
-}
-
-/** Says what kind of thing a secret is: what is empty or missing is none, and is shown. */
-function redact(value: unknown): string {
-  if (Array.isArray(value)) return `[${[...value].map(redact).join(', ')}]`
-  if (value === '' || value === undefined || value === null) return show(value)
-  return `(hidden ${typeof value})`
 }

@@ -1,35 +1,43 @@
 import type { Readable, Writable } from 'node:stream'
-import { Head, type HeadError } from '../parser/index.ts'
+import { Head, type HeadError, type HeadLimits, HeadScanner, LenientScanner } from '../parser/index.ts'
 import { bytesOf } from './socket.ts'
 
-/** What finds a head in bytes: a HeadScanner for one. */
+/** The part of a scanner that `HeadReader` uses, such as that of a HeadScanner. */
 export interface Scanner<H, E> {
   push(bytes: Uint8Array): 'more' | 'head' | 'invalid'
   readonly head: H | undefined
   readonly rest: Buffer
   readonly error: E | undefined
-  /** For the head after an interim one. */
+  /** Prepares for the head after an interim one. */
   reset?(): void
 }
 
 export interface HeadReaderEvents<H = Head, E = HeadError> {
-  /** The final head, and what came with it. */
+  /** The final head, and the bytes that came with it. */
   done(head: H, rest: Buffer): void
   invalid(error: E): void
   /** The stream ended before the head did. */
   ended(): void
-  /** An interim response head came, and was passed on. */
+  /** An interim response head came. */
   interim?(): void
 }
 
-/** Reads a stream up to the end of a head, and leaves it paused. Interim response heads go on to the sink. */
+/**
+ * Reads a stream up to the end of a head, and leaves it paused. It writes interim response heads to the sink, or drops
+ * them without one.
+ */
 export class HeadReader<H = Head, E = HeadError> {
   readonly #source: Readable
   readonly #scanner: Scanner<H, E>
   readonly #events: HeadReaderEvents<H, E>
   readonly #sink: Writable | undefined
 
-  constructor(source: Readable, scanner: Scanner<H, E>, events: HeadReaderEvents<H, NoInfer<E>>, sink?: Writable) {
+  constructor(
+    source: Readable,
+    scanner: Scanner<H, E>,
+    events: HeadReaderEvents<H, [E][E extends unknown ? 0 : never]>,
+    sink?: Writable,
+  ) {
     this.#source = source
     this.#scanner = scanner
     this.#events = events
@@ -40,7 +48,7 @@ export class HeadReader<H = Head, E = HeadError> {
     source.resume()
   }
 
-  /** Lets go of the stream, paused. */
+  /** Stops reading. The stream stays paused. */
   stop(): void {
     this.#source.off('data', this.#read)
     this.#source.off('end', this.#ended)
@@ -59,11 +67,11 @@ export class HeadReader<H = Head, E = HeadError> {
       }
       const head = scanner.head!
       const rest = scanner.rest
-      if (!isInterim(head)) {
+      if (!(head instanceof Head && isInterim(head))) {
         this.stop()
         return this.#events.done(head, rest)
       }
-      if (!this.#sink!.write(head.bytes())) this.#source.pause()
+      if (this.#sink && !this.#sink.write(head.bytes())) this.#source.pause()
       this.#events.interim?.()
       scanner.reset!()
       bytes = rest
@@ -80,7 +88,12 @@ export class HeadReader<H = Head, E = HeadError> {
   }
 }
 
-// RFC 9110 15.2: a 1xx comes before the final response, but after a 101 the connection speaks another protocol.
-function isInterim(head: unknown): head is Head {
-  return head instanceof Head && head.kind === 'response' && head.status < 200 && head.status !== 101
+/** RFC 9110 15.2: a 1xx comes before the final response, but after a 101 the connection speaks another protocol. */
+export function isInterim(head: Head): boolean {
+  return head.kind === 'response' && head.status < 200 && head.status !== 101
+}
+
+/** Finds response heads, and repairs them with `lenientResponses`. */
+export function responseScanner(settings: HeadLimits & { lenientResponses: boolean }): HeadScanner | LenientScanner {
+  return settings.lenientResponses ? new LenientScanner(settings) : new HeadScanner('response', settings)
 }

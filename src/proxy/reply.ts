@@ -1,19 +1,23 @@
 import { STATUS_CODES } from 'node:http'
 import { HeadError } from '../parser/index.ts'
+import { isError } from '../show.ts'
 import type { ProxyError } from './error.ts'
 
 /**
- * The engine's own answer to a failure, as bytes: a short text that names the code and quotes nothing of what the
- * client or the backend sent. `isHead`: it answers a HEAD request, so it has no body (RFC 9110 9.3.2).
+ * Makes the bytes of the engine's own answer to a failure. Its short text names the code, and quotes no bytes of the
+ * client or the backend. If `isHead` is true, it answers a HEAD request and has no body (RFC 9110 9.3.2).
  */
 export function reply(error: ProxyError, isHead: boolean): Buffer {
   const status = error.status ?? 502
   const title = `${status} ${STATUS_CODES[status] ?? 'Unknown'}`
-  const body = `${title}: ${error.cause instanceof HeadError ? error.cause.code : error.code}\n`
+  const body = `${title}: ${isError(error.cause) && error.cause instanceof HeadError ? error.cause.code : error.code}\n`
   return plainText(title, body, isHead)
 }
 
-/** A whole answer, after which the connection ends. `status` with its reason; `fields`: lines of its own. All in ASCII. */
+/**
+ * Makes a complete answer that closes the connection. `status` includes the reason phrase, and `fields` are header
+ * lines. All strings must be ASCII.
+ */
 export function plainText(status: string, body: string, isHead: boolean, ...fields: string[]): Buffer {
   const head = [
     `HTTP/1.1 ${status}`,

@@ -1,98 +1,99 @@
 import net from 'node:net'
 import type { Duplex, Readable } from 'node:stream'
-import { inspect } from 'node:util'
-import type { ClientInfo, Settings } from './options.ts'
+import { show } from '../show.ts'
 
-export function clientInfo(socket: net.Socket): ClientInfo {
-  return {
-    remoteAddress: socket.remoteAddress,
-    remotePort: socket.remotePort,
-    localPort: socket.localPort,
-    encrypted: 'encrypted' in socket && socket.encrypted === true,
-  }
-}
-
-/** As in a URL: an IPv6 address stands in brackets (RFC 3986 3.2.2). */
+/** Formats a host and port as in a URL, with an IPv6 address in brackets (RFC 3986 3.2.2). */
 export function hostPort(host: string, port: number | undefined): string {
   return `${net.isIPv6(host) ? `[${host}]` : host}:${port}`
 }
 
-/** Gives an accepted socket what the options say, whichever server accepted it. */
-export function tune(socket: net.Socket, { noDelay }: Settings): void {
-  // A peer that ends its side may still be sent the rest.
+/** Applies the options to an accepted socket. */
+export function tune(socket: net.Socket, { noDelay }: { noDelay: boolean }): void {
+  // Keep sending after the peer ended its side.
   socket.allowHalfOpen = true
-  if (noDelay) socket.setNoDelay(true)
+  // A user's stream may not have the method.
+  if (noDelay) socket.setNoDelay?.(true)
 }
 
-/** Breaks a connection off so that the other end knows it: by RST where it is TCP, else as abruptly as can be. */
+/** Destroys a stream. Never throws, even if the destroy() of a user's stream does. */
+export function destroy(stream: Readable, cause?: Error): void {
+  try {
+    stream.destroy(cause)
+  } catch {
+    // Nothing else can be done with the stream.
+  }
+}
+
+/** Resets a connection: with a RST if it is TCP, otherwise by destroying it. */
 export function reset(stream: Duplex): void {
   if (stream.destroyed) return
-  // A socket that is still connecting would put its reset off until it has connected, if ever.
-  if (!(stream instanceof net.Socket) || stream.connecting) return void stream.destroy()
-  // While its FIN is under way, a turn of the event loop at most, libuv refuses to reset a socket (EINVAL), and Node
-  // would lose it, open, for good.
+  // A socket that is still connecting would delay its reset until it has connected.
+  if (!(stream instanceof net.Socket) || stream.connecting) return destroy(stream)
+  // While a FIN is being sent (one turn of the event loop at most), libuv refuses to reset a socket (EINVAL), and Node
+  // would leave it open forever.
   const isEnding = stream.writableEnded && !stream.writableFinished && stream.writableLength === 0
   if (isEnding) return void stream.once('finish', () => reset(stream))
   try {
     stream.resetAndDestroy()
   } catch {
-    // Unix sockets and TLS have no RST to send.
-    stream.destroy()
+    // Unix sockets and TLS cannot send a RST.
+    destroy(stream)
   }
 }
 
 /**
- * Puts bytes that were read back into a paused socket. They also keep its 'end' from being emitted: a paused socket
- * that is empty tells of the peer's FIN at once, and whoever comes to listen later would never hear of it.
+ * Puts bytes back into a paused socket. This also delays its 'end', which an empty paused socket emits at once, even if
+ * nobody listens yet.
  */
-export function putBack(socket: net.Socket, ...pieces: Buffer[]): void {
+export function unshift(socket: net.Socket, ...pieces: Buffer[]): void {
   for (const bytes of pieces.reverse()) if (bytes.length > 0) socket.unshift(bytes)
 }
 
-/** Takes all that a paused socket holds. Whoever wants its 'end' must listen in the same tick. */
-export function takeOut(socket: net.Socket): Buffer {
+/** Reads everything that a paused socket has buffered. Listen for 'end' in the same tick: see `unshift`. */
+export function readAll(socket: net.Socket): Buffer {
   return (socket.read() as Buffer | null) ?? Buffer.alloc(0)
 }
 
-/** Gives a paused socket to a server, as fresh as if that had accepted it, with these bytes first. */
+/** Passes a paused socket to a server as if it had just been accepted, with these bytes first. */
 export function handOver(socket: net.Socket, server: net.Server, bytes: () => Buffer[]): void {
-  // A server whose listeners do not know of half-open sockets counts on Node to end them.
+  // A server without allowHalfOpen relies on Node to end half-open sockets.
   socket.allowHalfOpen = 'allowHalfOpen' in server && server.allowHalfOpen === true
-  // pause() makes a stream deaf to later 'data' listeners; a 'readable' listener that goes again takes that back, a
-  // tick later.
+  // After pause(), a stream does not start to flow for a new 'data' listener. Adding and removing a 'readable' listener
+  // undoes that in the next tick.
   const nothing = () => undefined
   socket.on('readable', nothing)
   socket.off('readable', nothing)
-  // By then it has also done with the read that we may be called from, whose flow control would be upset.
+  // Waiting also lets a read finish that may be calling us now.
   process.nextTick(() => {
     if (socket.destroyed) return
-    putBack(socket, ...bytes())
+    unshift(socket, ...bytes())
     server.emit('connection', socket)
   })
 }
 
-/** Calls a hook that may throw, or return a promise. What is there at once is passed on at once. */
+/** Calls a hook that may throw or return a promise. A value that is not a promise is passed on synchronously. */
 export function settle<T>(
   hook: () => T | Promise<T>,
   done: (value: T) => void,
   failed: (cause: unknown) => void,
 ): void {
   let value: T | Promise<T>
+  let promise: Promise<T> | undefined
   try {
     value = hook()
-    // A promise of another make may settle twice, or throw: one of Node's takes it in.
-    if (isPromise(value)) value = Promise.resolve(value)
+    // A foreign thenable may settle twice or throw. A native promise guards against that.
+    if (isPromise(value)) promise = Promise.resolve(value)
   } catch (cause) {
     failed(cause)
     return
   }
-  if (value instanceof Promise) value.then(done, failed)
-  else done(value)
+  if (promise !== undefined) promise.then(done, failed)
+  else done(value as T)
 }
 
-/** Goes on with what a hook returned: at once where it is there, so that a synchronous hook stays synchronous. */
-export function after<T, U>(value: T | Promise<T>, next: (value: T) => U): U | Promise<U> {
-  // A thenable of another make may neither chain nor catch what `next` throws.
+/** Continues with what a hook returned. Stays synchronous if it is not a promise. */
+export function after<T, U>(value: T | Promise<T>, next: (value: T) => U | Promise<U>): U | Promise<U> {
+  // A foreign thenable may not chain, or not catch what `next` throws.
   return isPromise(value) ? Promise.resolve(value).then(next) : next(value)
 }
 
@@ -100,30 +101,72 @@ function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }
 
+/** The methods that the engine calls on a Readable. `pipe` excludes foreign socket-like objects. */
+const READABLE_METHODS = ['on', 'once', 'off', 'pipe', 'pause', 'resume', 'destroy'] as const
+
 export function isReadable(value: unknown): value is Readable {
-  return hasMethods(value, 'on', 'pipe', 'resume', 'destroy')
+  return hasMethods(value, READABLE_METHODS)
 }
 
-export function isDuplex(value: unknown): value is Duplex {
-  return isReadable(value) && hasMethods(value, 'write', 'end')
+const SERVER_METHODS = ['on', 'emit', 'listen', 'close', 'address'] as const
+
+/** Checks the methods, because Bun's http.Server handles 'connection' but is not an instance of net.Server. */
+export function isServer(value: unknown): value is net.Server {
+  return hasMethods(value, SERVER_METHODS)
 }
 
-function hasMethods(value: unknown, ...names: string[]): boolean {
+function hasMethods(value: unknown, names: readonly string[]): boolean {
   if (typeof value !== 'object' || value === null) return false
   return names.every((name) => typeof (value as Record<string, unknown>)[name] === 'function')
 }
 
-/** The bytes of what a stream gave. Where that is neither bytes nor a string, the stream is destroyed for it. */
+/** The bytes of a chunk of a stream. Destroys the stream if the chunk is neither bytes nor a string. */
 export function bytesOf(chunk: unknown, source: Readable): Uint8Array | undefined {
-  if (chunk instanceof Uint8Array) return chunk
   if (typeof chunk === 'string') return Buffer.from(chunk)
-  source.destroy(new TypeError(`a stream of bytes gave ${inspect(chunk, { depth: 0 })}`))
+  if (isBytes(chunk)) return chunk
+  destroy(source, new TypeError(`a stream emitted ${show(chunk)}; expected bytes or a string`))
   return undefined
 }
 
-/** Writes in one go, in one packet where it fits. */
-export function writeTogether(stream: Duplex, ...pieces: Buffer[]): void {
+/** Returns bytes of a stream as a Buffer, without a copy. */
+export function toBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+function isBytes(chunk: unknown): chunk is Uint8Array {
+  try {
+    return chunk instanceof Uint8Array
+  } catch {
+    return false // a revoked Proxy
+  }
+}
+
+/** Pieces of up to this many bytes are cheaper to copy than to write one by one. */
+const SMALL_BYTES = 4_096
+
+/** Writes the pieces at once, in one packet if they fit. */
+export function writeTogether(stream: Duplex, ...pieces: Uint8Array[]): void {
+  const joined = join(pieces)
+  if (joined) {
+    if (joined.length > 0) stream.write(joined)
+    return
+  }
   stream.cork()
   for (const bytes of pieces) if (bytes.length > 0) stream.write(bytes)
   stream.uncork()
+}
+
+/** Joins pieces that lie one behind the other in memory, or that are small. Returns undefined for others. */
+function join(pieces: Uint8Array[]): Uint8Array | undefined {
+  const first = pieces[0]!
+  let length = 0
+  let isWhole = true
+  for (const bytes of pieces) {
+    const isNext = bytes.buffer === first.buffer && bytes.byteOffset === first.byteOffset + length
+    isWhole &&= isNext || bytes.length === 0
+    length += bytes.length
+  }
+  if (length === first.length) return first
+  if (isWhole) return Buffer.from(first.buffer, first.byteOffset, length)
+  return length <= SMALL_BYTES ? Buffer.concat(pieces, length) : undefined
 }

@@ -1,16 +1,2 @@
-export {
-  type AlgorithmName,
-  type BackendOptions,
-  type BackendStatus,
-  Balancer,
-  type BalancerEvents,
-  type BalancerLookup,
-  type BalancerOptions,
-  createBalancer,
-  type DnsOptions,
-  type KeyOf,
-  type Route,
-} from './balancer/index.ts'
-export type { CookieOptions } from './cookie.ts'
-export type { HealthOptions } from './health/index.ts'
-export { createStickyServer, type StickyDest, type StickyLookup, type StickyOptions } from './server.ts'
+export { type CookieOptions, StickyCookie } from './cookie.ts'
+export { createStickyServer, type NextDest, type StickyDest, type StickyLookup, type StickyOptions } from './server.ts'

@@ -1,6 +1,6 @@
-import { figureOf, type Result, type Results } from '../../bench/report/results.ts'
+import { figureOf, type Result, type Results } from '../../bench/common/results.ts'
 
-/** A result of a peer, with a cost. */
+/** A result with these costs. */
 export function result(workload: string, peer: string, costs: number[], more: Partial<Result> = {}): Result {
   const isOurs = peer.startsWith('badass')
   return {
@@ -19,7 +19,7 @@ export function result(workload: string, peer: string, costs: number[], more: Pa
   }
 }
 
-/** nginx and haproxy: they run on no Node. */
+/** A result of nginx or haproxy, which do not run on Node.js. */
 export function native(workload: string, peer: string, costs: number[], more: Partial<Result> = {}): Result {
   const { node: _, ...rest } = result(workload, peer, costs, { kind: 'native', ...more })
   return rest

@@ -1,69 +1,69 @@
+import { readFileSync } from 'node:fs'
+import { basename } from 'node:path'
 import { expect, test } from 'vitest'
-import { figureOf } from '../../bench/report/results.ts'
-import { formatTable } from '../../bench/report/table.ts'
+import { drawKeepAlive } from '../../bench/common/chart.ts'
+import { figureOf } from '../../bench/common/results.ts'
+import { saveResults } from '../../bench/common/save.ts'
+import { formatTable } from '../../bench/common/table.ts'
+import { temporaryDirectory } from '../helpers/temporary.ts'
 import { native, result, run } from './results.ts'
 
 const latency = { p50: figureOf([0.12]), p99: figureOf([1.5]), p999: figureOf([20]) }
+const { cost: _, ...failed } = result('download', 'httpxy', [1], { failed: 'it fell over' })
+const all = run([
+  result('keep-alive', 'badass', [9, 10, 11]),
+  native('keep-alive', 'nginx http', [8]),
+  result('latency', 'badass', [1234], { latency }),
+  failed,
+])
 
-function linesOf(text: string, workload: string): string[] {
-  const lines = text.split('\n')
-  const start = lines.findIndex((line) => line.startsWith(`${workload} `))
-  return lines.slice(start, lines.indexOf('', start))
-}
-
-test('each workload has a table, the cheapest peer first, with its cost, spread, ratio to badass and rate', () => {
-  const text = formatTable(
-    run([
-      result('keep-alive', 'http-proxy', [100, 120, 140], { rate: figureOf([8000]) }),
-      result('keep-alive', 'badass', [9, 10, 11], { rate: figureOf([50_000]) }),
-      native('keep-alive', 'nginx http', [8, 8, 8], { rate: figureOf([61_234]) }),
-    ]),
+test('the table has a row for each peer and a column for each workload, with medians', () => {
+  const text = formatTable(all)
+  expect(text).toContain(
+    [
+      '|            | keep-alive, µs | latency, µs | latency p50, ms | latency p99, ms | download, µs |',
+      '| ---------- | -------------: | ----------: | --------------: | --------------: | -----------: |',
+      '| badass     |           10.0 |       1,234 |            0.12 |            1.50 |              |',
+      '| nginx http |           8.00 |             |                 |                 |              |',
+      '| httpxy     |                |             |                 |                 |       failed |',
+    ].join('\n'),
   )
-  expect(linesOf(text, 'keep-alive')).toEqual([
-    'keep-alive  µs of CPU a request    from - to  x badass  a second',
-    '----------  -------------------  -----------  --------  --------',
-    'nginx http                 8.00  8.00 - 8.00      0.80    61,234',
-    'badass                     10.0  9.00 - 11.0      1.00    50,000',
-    'http-proxy                  120    100 - 140     12.00     8,000',
-  ])
-})
-
-test('a peer that failed stands last, and says why', () => {
-  const { cost: _, ...broken } = result('keep-alive', 'httpxy', [1])
-  const text = formatTable(run([{ ...broken, failed: 'it fell over' }, result('keep-alive', 'badass', [10])]))
-  expect(linesOf(text, 'keep-alive').at(-1)).toMatch(/^httpxy +- .* failed: it fell over$/)
-})
-
-test('latency has its columns where it was measured', () => {
-  const text = formatTable(run([result('latency', 'badass', [10], { latency }), result('download', 'badass', [10])]))
-  expect(linesOf(text, 'latency')[0]).toMatch(/p50 ms +p99 ms +p99\.9 ms$/)
-  expect(linesOf(text, 'latency')[2]).toMatch(/0\.12 +1\.50 +20\.0$/)
-  expect(linesOf(text, 'download')[0]).not.toContain('p50')
-})
-
-test('memory is what a workload is sorted by where that is what is asked', () => {
-  const memory = (of: number) => ({ memory: figureOf([of]) })
-  const text = formatTable(run([result('idle', 'badass', [1], memory(9)), result('idle', 'httpxy', [2], memory(4))]))
-  expect(linesOf(text, 'idle').slice(2)).toEqual([
-    expect.stringMatching(/^httpxy +4\.00 .* 0\.44$/),
-    expect.stringMatching(/^badass +9\.00 .* 1\.00$/),
-  ])
-})
-
-test('with several Nodes each is named, and is held against badass on the same one', () => {
-  const on26 = { node: '26.1.0' }
-  const text = formatTable(
-    run([
-      result('keep-alive', 'badass', [10]),
-      result('keep-alive', 'badass', [5], on26),
-      result('keep-alive', 'httpxy', [30]),
-      result('keep-alive', 'httpxy', [20], on26),
-    ]),
+  expect(text).toContain("- httpxy failed in 'download': it fell over")
+  expect(text).toContain('- **keep-alive** (µs of CPU a request): what keep-alive is.')
+  expect(text).toMatch(
+    /^Node 20\.19\.5; Example CPU, 2 cores, Linux 6\.1; median of 3 rounds; 2001-02-03, commit 0123456789\n/,
   )
-  expect(linesOf(text, 'keep-alive').slice(2)).toEqual([
-    expect.stringMatching(/^badass \(Node 26\.1\.0\) .* 1\.00$/),
-    expect.stringMatching(/^badass \(Node 20\.19\.5\) .* 1\.00$/),
-    expect.stringMatching(/^httpxy \(Node 26\.1\.0\) .* 4\.00$/),
-    expect.stringMatching(/^httpxy \(Node 20\.19\.5\) .* 3\.00$/),
+})
+
+test('peers on several versions of Node.js have a row for each', () => {
+  const two = run([
+    result('a', 'badass', [1]),
+    result('a', 'badass', [2], { node: '26.1.0' }),
+    native('a', 'nginx', [3]),
   ])
+  expect(formatTable(two).match(/^\| \w.*/gm)).toEqual([
+    '| badass, Node 20 |  1.00 |',
+    '| badass, Node 26 |  2.00 |',
+    '| nginx           |  3.00 |',
+  ])
+})
+
+test('a table with many columns goes on below, without the peers that have no result there', () => {
+  const many = run([...'abcdefgh'].map((name) => result(name, 'badass', [1])).concat(native('a', 'haproxy tcp', [1])))
+  const [, first, second] = formatTable(many).split('\n\n')
+  expect(first).toMatch(/ g, µs \|\n/)
+  expect(first).toContain('| haproxy tcp ')
+  expect(second).toMatch(/^\|[^\n]*\| h, µs \|\n/)
+  expect(second).not.toContain('haproxy')
+})
+
+test('results are saved with their table and the chart of keep-alive requests', () => {
+  const files = saveResults(all, temporaryDirectory(), 'proxy')
+  expect(files.map((file) => basename(file))).toEqual(['proxy.json', 'proxy.md', 'keep-alive.svg'])
+  const [json, table, chart] = files.map((file) => readFileSync(file, 'utf8'))
+  expect(JSON.parse(json!)).toEqual(all)
+  expect(table).toBe(`${formatTable(all)}\n`)
+  expect(chart).toBe(`${drawKeepAlive(all)}\n`)
+  expect(chart).toMatch(/^<svg .*>badass<\/text>.*<\/svg>\s*$/s)
+  expect(drawKeepAlive(run([failed]))).toBeUndefined()
 })

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import type { Readable } from 'node:stream'
 import { onTestFinished } from 'vitest'
 import { portOf } from './service/support.ts'
 
@@ -11,8 +12,10 @@ export class Command {
   /** The exit code, or the signal that ended it. */
   readonly exited: Promise<number | NodeJS.Signals>
 
-  private constructor(args: readonly string[]) {
-    this.#child = spawn(process.execPath, ['dist/cli/main.js', ...args])
+  private constructor(args: readonly string[], env: NodeJS.ProcessEnv = {}, fds: readonly number[] = []) {
+    // systemd sets LISTEN_PID to the process that it starts.
+    const line = ['-c', 'LISTEN_PID=$$ exec "$0" dist/cli/main.js "$@"', process.execPath, ...args]
+    this.#child = spawn('sh', line, { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe', ...fds] })
     onTestFinished(() => void this.#child.kill('SIGKILL'))
     this.#child.stdout!.on('data', (chunk) => {
       this.stdout += chunk
@@ -27,15 +30,39 @@ export class Command {
     return new Command(args)
   }
 
+  /** `options`: Node's own. */
+  static startWith(options: string, ...args: readonly string[]): Command {
+    return new Command(args, { NODE_OPTIONS: options })
+  }
+
+  static startIn(env: NodeJS.ProcessEnv, ...args: readonly string[]): Command {
+    return new Command(args, env)
+  }
+
+  /** With these listening sockets, as systemd passes them. */
+  static startAt(sockets: Readonly<Record<string, number>>, ...args: readonly string[]): Command {
+    const fds = Object.values(sockets)
+    const names = Object.keys(sockets).map((name) => name.replace(/#.*/, ''))
+    return new Command(args, { LISTEN_FDS: String(fds.length), LISTEN_FDNAMES: names.join(':') }, fds)
+  }
+
   /** Resolves when it has written so to stderr. */
   async said(text: string, times = 1): Promise<string> {
-    while (this.stderr.split(text).length <= times) await once(this.#child.stderr!, 'data')
+    await this.#until(() => this.stderr.split(text).length > times, this.#child.stderr!, text)
     return this.stderr
   }
 
   async logged(text: string): Promise<string> {
-    while (!this.stdout.includes(text)) await once(this.#child.stdout!, 'data')
+    await this.#until(() => this.stdout.includes(text), this.#child.stdout!, text)
     return this.stdout
+  }
+
+  /** Throws when the command ends first. */
+  async #until(isThere: () => boolean, output: Readable, text: string): Promise<void> {
+    while (!isThere()) {
+      const ended = await Promise.race([once(output, 'data').then(() => undefined), this.exited])
+      if (ended !== undefined && !isThere()) throw new Error(`ended with ${ended} before '${text}': ${this.stderr}`)
+    }
   }
 
   /** The port that it says it listens on. */

@@ -5,21 +5,21 @@ import { expect, onTestFinished, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { listen } from '../helpers/net.ts'
 
-// The demo as `npm start` runs it: the built program, in a process of its own.
+// Runs the demo as `npm start` does: the built program in a separate process.
 
 interface Demo {
-  /** Resolves as soon as it has said the text, on stderr. */
+  /** Resolves when stderr includes the text. */
   said: (text: string) => Promise<string>
   output: () => string
-  /** Resolves with the address that it says. */
+  /** Resolves with the address from the output. */
   address: () => Promise<string>
-  exited: Promise<number | null>
+  exited: Promise<number | NodeJS.Signals>
   signal: (name: NodeJS.Signals) => void
 }
 
 function start(port: string | number): Demo {
   const env = { ...process.env, PORT: String(port), ADMIN_PORT: '0' }
-  const child = spawn(process.execPath, ['dist/cli/demo/main.js'], { env })
+  const child = spawn(process.execPath, ['examples/demo/main.js'], { env })
   onTestFinished(() => {
     child.kill('SIGKILL')
   })
@@ -39,7 +39,7 @@ function start(port: string | number): Demo {
     said,
     output: () => output,
     address: async () => /listening on (http:\S+)/.exec(await said('admin page on'))![1]!,
-    exited: once(child, 'close').then(([code]) => code as number | null),
+    exited: once(child, 'close').then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals),
     signal: (name) => child.kill(name),
   }
 }
@@ -56,7 +56,7 @@ async function visit(url: string, cookie = '') {
   }
 }
 
-test('a visitor keeps the home, over reloads and for the WebSocket, until forgotten', async () => {
+test("keeps a visitor's backend over reloads and for the WebSocket, until the cookie is deleted", async () => {
   const demo = start(0)
   const url = await demo.address()
   const first = await visit(url)
@@ -65,7 +65,7 @@ test('a visitor keeps the home, over reloads and for the WebSocket, until forgot
   expect(first.visits).toBe('1')
   const jar = first.cookies.map((cookie) => cookie.split(';')[0]).join('; ')
   for (const visits of ['2', '3', '4', '5']) {
-    // The backend sees its own cookie, and not the sticky one.
+    // The backend sees its own cookie, and not the sticky cookie.
     const seen = first.cookies[0]!.split(';')[0]
     expect(await visit(url, jar)).toEqual({ cookies: [], home: first.home, visits, seen })
   }
@@ -97,30 +97,44 @@ test('a visitor keeps the home, over reloads and for the WebSocket, until forgot
   expect(await demo.said('')).not.toContain('keeps the process')
 })
 
-test('new visitors are spread over the backends', async () => {
+test('Ctrl-C in a terminal ends it with 0, also below the shell that npm starts', async () => {
+  const env = { ...process.env, PORT: '0', ADMIN_PORT: '0', SHELL: '/bin/sh' }
+  const terminal = spawn('script', ['-qec', `${process.execPath} examples/demo/main.js`, '/dev/null'], { env })
+  onTestFinished(() => void terminal.kill('SIGKILL'))
+  let output = ''
+  terminal.stdout.on('data', (chunk) => {
+    output += chunk
+  })
+  while (!output.includes('admin page on')) await once(terminal.stdout, 'data')
+  terminal.stdin.write('\x03')
+  expect((await once(terminal, 'close'))[0]).toBe(0)
+  expect(output).toContain('draining')
+})
+
+test('spreads new visitors over the backends', async () => {
   const demo = start(0)
   const url = await demo.address()
   const homes = new Set<string | undefined>()
-  // By chance one of three is missed in 60 draws once in 10^10.
+  // The chance that 60 draws miss one of three backends is about 10^-10.
   for (let i = 0; i < 60; i++) homes.add((await visit(url)).home)
   expect(homes.size).toBe(3)
 })
 
-test('drains on a signal even where a client stays, and ends at once on the second', async () => {
+test('drains on a signal even if a client stays, and ends at once on the second signal', async () => {
   const demo = start(0)
   const { port } = new URL(await demo.address())
   const lingering = net.connect(Number(port), '127.0.0.1')
   lingering.on('error', () => undefined)
   await once(lingering, 'connect')
-  // Accepted for sure: connections are accepted in order, and a later one has been answered.
+  // It has certainly been accepted: connections are accepted in order, and a later one has been answered.
   await visit(`http://127.0.0.1:${port}/`)
   demo.signal('SIGTERM')
   await demo.said('draining')
   demo.signal('SIGTERM')
-  expect(await demo.exited).toBe(143)
+  expect(await demo.exited).toBe('SIGTERM')
 })
 
-test('a backend that crashes is replaced by another, and a session begun there has its home there', async () => {
+test('replaces a crashed backend by another, which keeps the sessions that start there', async () => {
   const demo = start(0)
   const url = await demo.address()
   const first = await visit(url)
@@ -134,15 +148,15 @@ test('a backend that crashes is replaced by another, and a session begun there h
   expect(await demo.said('is down')).toContain(`backend ${first.home} is down: connect ECONNREFUSED`)
 })
 
-test('a port that is taken is one clear line, and exit code 1', async () => {
+test('exits with 1 and one line if the port is in use', async () => {
   const port = await listen(net.createServer())
   const demo = start(port)
   expect(await demo.exited).toBe(1)
   expect(await demo.said('\n')).toMatch(new RegExp(`^badass: cannot listen on 127.0.0.1:${port}: [^\\n]+\\n$`))
 })
 
-test.each(['http', '-1', '65536', '80.5', '1e3', ' '])('PORT=%j is one clear line, and exit code 2', async (port) => {
+test.each(['http', '-1', '65536', '80.5', '1e3', ' '])('exits with 2 and one line for PORT=%j', async (port) => {
   const demo = start(port)
   expect(await demo.exited).toBe(2)
-  expect(await demo.said('\n')).toMatch(/^badass: --listen: .*got .*; takes .*\n$/)
+  expect(await demo.said('\n')).toMatch(/^badass: --listen: .*expected .*, got .*\n$/)
 })

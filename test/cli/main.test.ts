@@ -1,7 +1,9 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { deadPort, listen } from '../helpers/net.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 import { certificate } from '../helpers/tls.ts'
@@ -10,7 +12,7 @@ import { endWith, get, startBackend } from './service/support.ts'
 
 const LISTEN = ['--listen', '127.0.0.1:0']
 
-test('says where it listens, and where its admin page is, with the token that it has made', async () => {
+test('prints its address and the address of its admin page with the generated token', async () => {
   const path = join(temporaryDirectory(), 'x.sock')
   const { port } = await startBackend()
   const command = Command.start(
@@ -26,28 +28,29 @@ test('says where it listens, and where its admin page is, with the token that it
   await command.said('#token=')
   expect(command.stderr).toMatch(
     new RegExp(
-      '^badass: listening on http://127\\.0\\.0\\.1:\\d+/\n' +
+      '^badass: reading only the first request of each connection \\(--requests first\\)\n' +
+        'badass: listening on http://127\\.0\\.0\\.1:\\d+/\n' +
         `badass: listening on unix:${path}\n` +
         'badass: admin page on http://127\\.0\\.0\\.1:\\d+/#token=[\\w-]{24}\n$',
     ),
   )
   const [, admin = '', token = ''] = /(http:\S+)#token=(\S+)/.exec(command.stderr)!
-  const drained = await fetch(`${admin}api/backends/127.0.0.1%3A${port}/drain`, {
+  const drained = await fetch(`${admin}api/backends/localhost%3A${port}/drain`, {
     method: 'POST',
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
   })
   expect(drained.status).toBe(200)
-  await command.said(`badass: backend 127.0.0.1:${port} drains: it takes no new clients\n`)
+  await command.said(`badass: backend localhost:${port} is draining: it gets no new clients\n`)
   expect(await endWith(await command.port())).toMatch(/^HTTP\/1.1 503 /)
   await command.logged('NO_DESTINATION\n')
   command.signal('SIGTERM')
   expect(await command.exited).toBe(0)
-  expect(command.stdout).toMatch(/^\S+Z 127\.0\.0\.1:\d+ "GET \/ HTTP\/1\.1" - \S+ms 27\/\d+ NO_DESTINATION\n$/)
+  expect(command.stdout).toMatch(/^\S+Z 127\.0\.0\.1:\d+ "GET \/ HTTP\/1\.1" 503 - \S+ms 27\/\d+ NO_DESTINATION\n$/)
   expect(command.stdout).not.toContain(token)
   expect(existsSync(path)).toBe(false)
 })
 
-test('a token from a file is not told', async () => {
+test('does not print a token from a file', async () => {
   const file = join(temporaryDirectory(), 'token')
   writeFileSync(file, 'secret-of-mine\n')
   const command = Command.start(...LISTEN, '--admin', '127.0.0.1:0', '--admin-token-file', file, '3001')
@@ -55,7 +58,7 @@ test('a token from a file is not told', async () => {
   expect(command.stderr).not.toContain('secret')
 })
 
-test('warns of a sticky cookie that gives an address away', async () => {
+test('warns about a sticky cookie that reveals an address', async () => {
   const secret = join(temporaryDirectory(), 'secret')
   writeFileSync(secret, 'a secret\n')
   const linesWith = async (...args: string[]) => {
@@ -63,44 +66,56 @@ test('warns of a sticky cookie that gives an address away', async () => {
     return (await command.said('listening on')).split('\n').filter((line) => line.includes('--secret-file'))
   }
   expect(await linesWith('--sticky', '3001,id=a', '3002')).toEqual([
-    'badass: without --secret-file, whoever tries enough addresses finds the one behind a sticky cookie',
+    'badass: without --secret-file, the address of a backend can be guessed from its sticky cookie',
   ])
   expect(await linesWith('--sticky', '3001,id=a')).toEqual([])
   expect(await linesWith('3001')).toEqual([])
   expect(await linesWith('--sticky', '--secret-file', secret, '3001')).toEqual([])
 })
 
-test('tells of backends that go and come back', async () => {
+test('reports backends that go down and come up', async () => {
   const port = await deadPort()
   const command = Command.start(...LISTEN, `${port},id=x`)
   expect(await endWith(await command.port())).toMatch(/^HTTP\/1.1 503 /)
-  await command.said(`badass: backend x is down: connect ECONNREFUSED 127.0.0.1:${port}\n`)
+  await command.said(
+    `badass: backend x is down: connect ECONNREFUSED 127.0.0.1:${port}; connect ECONNREFUSED ::1:${port}\n`,
+  )
 })
 
 test.each([
-  [['--bogus', '3001'], /^badass: --bogus: is no option; .*\n$/],
-  [['--workers', '0', '3001'], /^badass: --workers: got '0'; takes auto or an integer from 1 to 256\n$/],
-  [[], /^badass: TARGET: got none; takes one or more, such as 3001 or host:3001 \(see badass --help\)\n$/],
+  [['--bogus', '3001'], /^badass: --bogus: unknown option \(see badass --help\)\n$/],
+  [['--workers', '0', '3001'], /^badass: --workers: expected auto or an integer from 1 to 256, got '0'\n$/],
+  [[], /^badass: TARGET: expected one or more, such as 3001 or host:3001, got none \(see badass --help\)\n$/],
   [
     ['--tls-cert', '/nowhere/c', '--tls-key', '/nowhere/k', '3001'],
     /^badass: tls: cannot read '\/nowhere\/[ck]': no such file\n$/,
   ],
-])('%j is a mistake of one line, and exit code 2', async (args, line) => {
+])('reports %j in one line, with exit code 2', async (args, line) => {
   const command = Command.start(...args)
   expect(await command.exited).toBe(2)
   expect(command.stderr).toMatch(line)
   expect(command.stdout).toBe('')
 })
 
-test('an address that is taken is one line, and exit code 1', async () => {
+test('reports too few file descriptors at the start in one line, if Node opens all files at once', async () => {
+  const command = `ulimit -n 28 && exec "${process.execPath}" dist/cli/main.js --listen 127.0.0.1:0 3001`
+  const child = spawn('sh', ['-c', command], { stdio: ['ignore', 'ignore', 'pipe'] })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const [said] = await once(child.stderr, 'data')
+  expect(String(said)).toMatch(
+    /^badass: (?:cannot start: out of file descriptors \(EMFILE\); raise the limit, for example with ulimit -n 1024\n$|reading )/,
+  )
+})
+
+test('exits with 1 and one line if the address is in use', async () => {
   const port = await listen(net.createServer())
   const command = Command.start('--listen', `127.0.0.1:${port}`, '--admin', '127.0.0.1:0', '--health', 'tcp', '3001')
   expect(await command.exited).toBe(1)
-  expect(command.stderr).toContain(`badass: cannot listen on 127.0.0.1:${port}: the address is taken\n`)
-  expect(command.stderr).not.toContain('keeps the process')
+  expect(command.stderr).toContain(`badass: cannot listen on 127.0.0.1:${port}: the address is in use\n`)
+  expect(command.stderr).not.toContain('still alive')
 })
 
-test('--help and --version go to stdout, with exit code 0', async () => {
+test('prints --help and --version to stdout, with exit code 0', async () => {
   const [help, version] = [Command.start('--help'), Command.start('--version')]
   expect(await help.exited).toBe(0)
   expect(help.stdout).toMatch(/^Usage: badass /)
@@ -109,7 +124,7 @@ test('--help and --version go to stdout, with exit code 0', async () => {
   expect(help.stderr + version.stderr).toBe('')
 })
 
-test('a reader of the access log that leaves takes nobody along', async () => {
+test('keeps serving after the reader of the access log leaves', async () => {
   const { port: backend } = await startBackend()
   const command = Command.start(...LISTEN, '--log', 'text', String(backend))
   const port = await command.port()
@@ -123,27 +138,27 @@ test('a reader of the access log that leaves takes nobody along', async () => {
   expect(await command.exited).toBe(0)
 })
 
-test('over TLS', async () => {
+test('serves over TLS', async () => {
   const directory = temporaryDirectory()
   const [cert, key] = [join(directory, 'c.pem'), join(directory, 'k.pem')]
   writeFileSync(cert, certificate().cert)
   writeFileSync(key, certificate().key)
   const command = Command.start(...LISTEN, '--tls-cert', cert, '--tls-key', key, '3001')
-  expect(await command.said('/\n')).toMatch(/^badass: listening on https:\/\/127\.0\.0\.1:\d+\/\n$/)
+  expect(await command.said('/\n')).toMatch(/\nbadass: listening on https:\/\/127\.0\.0\.1:\d+\/\n$/)
   command.signal('SIGTERM')
-  // The watch of the certificates keeps nobody.
+  // The watcher of the certificates does not keep the process alive.
   expect(await command.exited).toBe(0)
-  expect(command.stderr).not.toContain('keeps the process')
+  expect(command.stderr).not.toContain('still alive')
 })
 
-/** A config that is a module. */
+/** Writes a config module. */
 function moduleOf(text: string): string {
   const file = join(temporaryDirectory(), 'badass.mjs')
   writeFileSync(file, text)
   return file
 }
 
-test('an exception that nobody catches is printed, and ends with 1', async () => {
+test('prints an uncaught exception, and exits with 1', async () => {
   const file = moduleOf(`
     export default { listen: '127.0.0.1:0', backends: [3001] }
     export const lookup = () => { setTimeout(() => { throw new Error('boom') }) }`)
@@ -157,13 +172,13 @@ test('an exception that nobody catches is printed, and ends with 1', async () =>
   expect(command.stderr).toContain('Error: boom')
 })
 
-test('a config module that waits for what never comes is told of, and ends with 2', async () => {
+test('exits with 2 if the top-level await of a config module never settles', async () => {
   const command = Command.start('--config', moduleOf('await new Promise(() => undefined)'))
   expect(await command.exited).toBe(2)
-  expect(command.stderr).toBe('badass: --config: the module waits for what never comes\n')
+  expect(command.stderr).toBe("badass: --config: the module's top-level await never settled\n")
 })
 
-test('what a config module leaves running is told of, and ended', async () => {
+test('reports timers that a config module leaves running, and exits', async () => {
   const file = moduleOf(`
     setInterval(() => undefined, 1000)
     export default { listen: '127.0.0.1:0', backends: [3001] }`)
@@ -172,6 +187,6 @@ test('what a config module leaves running is told of, and ended', async () => {
   command.signal('SIGTERM')
   expect(await command.exited).toBe(0)
   expect(command.stderr).toMatch(
-    /\nbadass: something keeps the process \(a timer of the config module, a log that nobody reads\): it is ended\n$/,
+    /\nbadass: still alive after the drain \(a timer of the config module, a file read, or a blocked log\): exiting\n$/,
   )
 })

@@ -5,8 +5,8 @@ import { onTestFinished, type TestContext } from 'vitest'
 const CHROMIUM = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
 
 /**
- * Starts a headless Chromium with a new profile of its own, closed when the test is over.
- * Where there is none the test is skipped, and in CI it fails: `CHROMIUM` names another path.
+ * Starts a headless Chromium with a new profile. It closes after the test.
+ * Without Chromium the test is skipped, and fails in CI. `CHROMIUM` names another path.
  */
 export async function launch({ skip }: Pick<TestContext, 'skip'>, options: LaunchOptions = {}): Promise<Browser> {
   const executablePath = CHROMIUM.find((path) => path && existsSync(path))
@@ -25,7 +25,7 @@ export async function launch({ skip }: Pick<TestContext, 'skip'>, options: Launc
   return browser
 }
 
-/** What a page did that it may not have done: complaints on its console, errors nobody caught, and all it asked for. */
+/** Records the console errors of a page, its uncaught exceptions, and its requests. */
 export class PageWatch {
   readonly errors: string[] = []
   /** URLs of requests, in order. */
@@ -39,7 +39,7 @@ export class PageWatch {
     page.on('request', (request) => this.requests.push(request.url()))
   }
 
-  /** Requests that left these origins. */
+  /** Requests to other origins than these. */
   outside(...origins: string[]): string[] {
     return this.requests.filter((url) => !url.startsWith('data:') && !origins.includes(new URL(url).origin))
   }

@@ -2,19 +2,14 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
+import { ownHost } from './net.ts'
 
 /**
- * Where the children listen. On Linux an address of their own: while one of them is dead nobody else takes its port,
- * as connections and the servers of other tests are at 127.0.0.1.
- */
-const HOST = process.platform === 'linux' ? '127.0.0.2' : '127.0.0.1'
-
-/**
- * A program of test/helpers that listens in a process of its own: it can be killed, and started again at the same port.
- * It is given HOST and PORT, sends `{ port }` when it listens, and what else it sends is a 'message' here.
+ * A program of test/helpers that listens in a separate process. It can be killed and restarted at the same port.
+ * It gets HOST and PORT, sends `{ port }` once it listens, and its other messages are emitted as 'message'.
  */
 export class Child extends EventEmitter<{ message: [message: unknown] }> {
-  readonly host = HOST
+  readonly host = ownHost
   port = 0
   readonly #script: string
   readonly #env: NodeJS.ProcessEnv
@@ -26,7 +21,7 @@ export class Child extends EventEmitter<{ message: [message: unknown] }> {
     this.#env = env
   }
 
-  /** Runs until the test is over. */
+  /** Runs until the end of the test. */
   static async start(script: string, env: NodeJS.ProcessEnv = {}): Promise<Child> {
     const child = new Child(script, env)
     onTestFinished(() => child.kill())
@@ -38,16 +33,16 @@ export class Child extends EventEmitter<{ message: [message: unknown] }> {
     return this.#process.pid!
   }
 
-  /** Ends it with SIGKILL: it does no more, and the kernel resets or ends what it had open. */
+  /** Ends it with SIGKILL. The kernel then resets or ends its connections. */
   async kill(): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
     this.#process.kill('SIGKILL')
     await once(this.#process, 'exit')
   }
 
-  /** Starts it, once more after a kill. */
+  /** Starts it, also again after a kill. */
   async restart(): Promise<void> {
-    const env = { ...process.env, ...this.#env, HOST, PORT: String(this.port) }
+    const env = { ...process.env, ...this.#env, HOST: ownHost, PORT: String(this.port) }
     const started = fork(this.#script, { env, execArgv: [] })
     this.#process = started
     const ready = new Promise<number>((resolve, reject) => {

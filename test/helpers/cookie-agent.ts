@@ -1,14 +1,14 @@
 import http from 'node:http'
 import { CookieJar } from 'tough-cookie'
 
-/** What the agents of Node and of npm override; Node does not document it. */
+/** The methods that agents of Node and npm override. Node does not document them. */
 interface Adding {
   addRequest(request: http.ClientRequest, options: object): void
 }
 
 const { addRequest } = http.Agent.prototype as unknown as Adding
 
-/** The connections and the cookies of one browser profile: both are kept, and shared with nobody. */
+/** The connections and the cookies of one browser profile. Both are kept and never shared. */
 export class CookieAgent extends http.Agent {
   readonly jar = new CookieJar()
 
@@ -23,7 +23,7 @@ export class CookieAgent extends http.Agent {
     const keep = (response: http.IncomingMessage) => {
       for (const cookie of response.headers['set-cookie'] ?? []) this.jar.setCookieSync(cookie, url)
     }
-    // Before those of the caller: what is requested next may well want the cookie.
+    // Runs before the caller's listeners: their next request may need the cookie.
     request.prependListener('response', keep)
     request.prependListener('upgrade', keep)
     addRequest.call(this, request, options)

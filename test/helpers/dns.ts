@@ -3,7 +3,7 @@ import { createTCPServer, createUDPServer, type DnsHandler, Packet } from 'dns2'
 import { onTestFinished } from 'vitest'
 import { listen } from './net.ts'
 
-/** How a server fails to answer; silence: it says nothing at all. */
+/** How a server fails to answer. `silence` sends nothing at all. */
 export type Failure = 'NXDOMAIN' | 'SERVFAIL' | 'silence'
 
 interface Service {
@@ -13,7 +13,7 @@ interface Service {
   weight?: number
 }
 
-/** What there is of a name, by kind; a kind that is not given has no records. */
+/** The records of a name, by kind. A missing kind has no records. */
 export interface Records {
   A?: readonly string[] | Failure
   AAAA?: readonly string[] | Failure
@@ -25,16 +25,16 @@ export interface Records {
 type Kind = 'A' | 'AAAA' | 'SRV'
 const KINDS: readonly Kind[] = ['A', 'AAAA', 'SRV']
 
-/** A real DNS server on loopback, UDP and TCP. Its answers may be changed while it runs. */
+/** A real DNS server on loopback, UDP and TCP. Its answers can change while it runs. */
 export class NameServer {
   /** For `Resolver.setServers`. */
   address = ''
-  /** What was asked, in order: 'A app.test'. */
+  /** The questions in order, such as 'A app.test'. */
   readonly questions: string[] = []
   readonly #names = new Map<string, Records | Failure>()
   readonly #wakes = new Set<() => void>()
 
-  /** Starts one on a free port, until the test is over. */
+  /** Starts a server on a free port until the end of the test. */
   static async start(): Promise<NameServer> {
     const names = new NameServer()
     for (;;) {
@@ -44,7 +44,7 @@ export class NameServer {
         udp.bind(port, '127.0.0.1')
         await once(udp, 'listening')
       } catch {
-        continue // somebody has that port of UDP's: the next
+        continue // that UDP port is in use: try the next
       }
       onTestFinished(() => void udp.close())
       names.address = `127.0.0.1:${port}`
@@ -52,7 +52,7 @@ export class NameServer {
     }
   }
 
-  /** What a name has from now on. A name that has never been set does not exist. */
+  /** Sets the records of a name. A name that was never set does not exist. */
   set(name: string, records: Records | Failure): void {
     this.#names.set(name, records)
   }
@@ -61,7 +61,7 @@ export class NameServer {
     return this.questions.filter((one) => one === question).length
   }
 
-  /** Resolves when it has been asked that so many times. */
+  /** Resolves after so many of these questions. */
   async asked(question: string, times = 1): Promise<void> {
     while (this.count(question) < times) await new Promise<void>((resolve) => this.#wakes.add(resolve))
   }
@@ -87,7 +87,7 @@ interface BitWriter {
   write(value: number, bits: number): void
 }
 
-// dns2 compresses every name. That of a target may not be (RFC 2782), and the resolver of Node 22 refuses one that is.
+// dns2 compresses every name. RFC 2782 forbids it for targets, and the resolver of Node 22 refuses them.
 Object.assign((Packet.Resource as unknown as Record<'SRV', object>).SRV, {
   encode({ priority, weight, port, target }: Required<Service>, writer: BitWriter) {
     for (const number of [priority, weight, port]) writer.write(number, 16)

@@ -1,7 +1,7 @@
 import type { Readable, Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 
-/** How many bytes a stream gives up to its end. Its other side, where it has one, is left as it is. */
+/** Number of bytes that a stream delivers up to its end. A duplex stream keeps its other side as it is. */
 export async function lengthOf(source: Readable): Promise<number> {
   let length = 0
   source.on('data', (chunk: Buffer) => {
@@ -12,7 +12,7 @@ export async function lengthOf(source: Readable): Promise<number> {
   return length
 }
 
-/** Resolves when a number has stopped to grow: that nothing more happens has no event of its own. */
+/** Resolves when a number no longer grows. No event tells that nothing more happens. */
 export async function stable(value: () => number): Promise<number> {
   for (let before = -1, rounds = 0; rounds < 5; rounds++) {
     if (value() !== before) rounds = 0
@@ -22,7 +22,7 @@ export async function stable(value: () => number): Promise<number> {
   return value()
 }
 
-/** Writes so many bytes, as fast as they are taken, and ends. `sent` says how many are out of this process's hands. */
+/** Writes `size` bytes as fast as the stream accepts them, and ends. `sent` counts the bytes handed to the kernel. */
 export class Flood {
   sent = 0
   readonly #sink: Writable

@@ -2,7 +2,7 @@ import { expect } from 'vitest'
 import type { Backend, Peer } from './net.ts'
 import { GET } from './proxy.ts'
 
-/** The client ends its side with the request: the backend hears of it, and the client gets the whole response. */
+/** The client ends its side with the request. The backend gets the FIN, and the client gets the whole response. */
 export async function clientEndsFirst(client: Peer, backend: Backend): Promise<Peer> {
   client.end(GET)
   const peer = await backend.next()
@@ -14,7 +14,7 @@ export async function clientEndsFirst(client: Peer, backend: Backend): Promise<P
   return peer
 }
 
-/** The backend ends its side with the response: the client hears of it, and the backend gets the whole request. */
+/** The backend ends its side with the response. The client gets the FIN, and the backend gets the whole request. */
 export async function backendEndsFirst(client: Peer, backend: Backend): Promise<Peer> {
   client.write(GET)
   const peer = await backend.next()

@@ -11,16 +11,16 @@ import {
 import { listen } from './net.ts'
 import { turn } from './turns.ts'
 
-/** The field that `modify` adds, in the modes that have one. */
+/** The field that `modify` adds in the modes with `modify`. */
 export const MARK = 'x-badass'
 
-/** One way to set the proxy up. But for the mark, neither the client nor the backend can tell which it is. */
+/** A way to set up the proxy. Apart from the mark, the client and the backend cannot tell the modes apart. */
 export interface Mode {
   mode: string
-  /** Whether the first response of a connection bears the mark. */
+  /** Whether the first response of a connection carries the mark. */
   isMarked: boolean
   create(dest: Dest): ProxyServer
-  /** The same, for a server that is not badass's own. */
+  /** The same for a server other than badass's own. */
   listener(dest: Dest): (socket: net.Socket) => void
 }
 
@@ -65,7 +65,7 @@ export const MODES: readonly Mode[] = [
   },
 ]
 
-/** Starts a proxy to one destination, until the test is over. */
+/** Starts a proxy to one destination. It closes after the test. */
 export async function proxyTo(mode: Mode, dest: Dest): Promise<{ proxy: ProxyServer; port: number }> {
   const proxy = mode.create(dest)
   return { proxy, port: await listen(proxy) }

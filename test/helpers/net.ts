@@ -2,7 +2,13 @@ import { once } from 'node:events'
 import net from 'node:net'
 import { onTestFinished } from 'vitest'
 
-/** Listens on a free port of loopback (or where `on` says) until the test is over, and returns the port. */
+/**
+ * On Linux, an address for each vitest worker alone. A closed port stays free there: connections and the servers of
+ * other tests use 127.0.0.1.
+ */
+export const ownHost = process.platform === 'linux' ? `127.0.1.${process.env.VITEST_POOL_ID ?? 1}` : '127.0.0.1'
+
+/** Listens on a free port of loopback (or on `on`) until the end of the test, and returns the port. */
 export async function listen(
   server: net.Server,
   on: net.ListenOptions = { port: 0, host: '127.0.0.1' },
@@ -23,8 +29,8 @@ export async function listen(
 }
 
 /**
- * A port of loopback on which nobody listens: connecting to it is refused. A client has it as its own until the test is
- * over: a port that is merely free may be the next that somebody in another process listens on.
+ * A port of loopback that refuses connections. A client socket holds it until the end of the test. On a port that is
+ * merely free, another process might listen.
  */
 export async function deadPort(host = '127.0.0.1'): Promise<number> {
   const client = net.connect(await listen(net.createServer(), { port: 0, host }), host)
@@ -33,14 +39,14 @@ export async function deadPort(host = '127.0.0.1'): Promise<number> {
   return client.localPort!
 }
 
-/** One end of a TCP connection that a test plays byte by byte: everything received is kept, and can be waited for. */
+/** One end of a TCP connection, controlled byte by byte. It keeps all received bytes, and a test can wait for them. */
 export class Peer {
   readonly socket: net.Socket
   /** All bytes received so far. */
   received: Buffer = Buffer.alloc(0)
-  /** The other side has sent its FIN. */
+  /** Whether the other side has sent its FIN. */
   hasEnded = false
-  /** Set when the socket broke off, by a reset for one. */
+  /** Set after the socket broke off, for example by a reset. */
   error: NodeJS.ErrnoException | undefined
   readonly #wakes = new Set<() => void>()
 
@@ -60,7 +66,7 @@ export class Peer {
     socket.on('close', () => this.#wake())
   }
 
-  /** Everything received, one character a byte. */
+  /** All received bytes, one character per byte. */
   get text(): string {
     return this.received.toString('latin1')
   }
@@ -69,7 +75,7 @@ export class Peer {
     this.socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)
   }
 
-  /** Writes and waits until the kernel has taken it. */
+  /** Writes and waits until the kernel has accepted the bytes. */
   async flush(bytes: string | Buffer): Promise<void> {
     const data = typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes
     await new Promise<void>((resolve, reject) =>
@@ -85,25 +91,25 @@ export class Peer {
     this.socket.resetAndDestroy()
   }
 
-  /** Resolves with all that was received, as soon as it includes the text. Throws if the connection closes first. */
+  /** Resolves with all received bytes once they include the text. Throws if the connection closes first. */
   async until(text: string): Promise<string> {
     await this.#when(() => this.text.includes(text), `${JSON.stringify(text)} in what came`)
     return this.text
   }
 
-  /** Resolves as soon as so many bytes were received. Throws if the connection closes first. */
+  /** Resolves once `length` bytes were received. Throws if the connection closes first. */
   async untilLength(length: number): Promise<Buffer> {
     await this.#when(() => this.received.length >= length, `${length} bytes`)
     return this.received
   }
 
-  /** Resolves with all that was received, when the other side has sent its FIN. Throws if it was reset instead. */
+  /** Resolves with all received bytes after the FIN of the other side. Throws after a reset. */
   async ended(): Promise<string> {
     await this.#when(() => this.hasEnded, 'the end')
     return this.text
   }
 
-  /** Resolves when the socket is closed, by whichever way; `error` says if it was reset. */
+  /** Resolves when the socket is closed. `error` is set after a reset. */
   async closed(): Promise<void> {
     if (!this.socket.closed) await new Promise((resolve) => this.socket.once('close', resolve))
   }
@@ -121,7 +127,7 @@ export class Peer {
   }
 }
 
-/** Connects a peer; its own side stays open when the other ends. Destroyed when the test is over. */
+/** Connects a peer. Its own side stays open when the other ends. Destroyed after the test. */
 export async function connect(to: number | net.NetConnectOpts): Promise<Peer> {
   const target = typeof to === 'number' ? { port: to, host: '127.0.0.1' } : to
   const socket = net.connect({ ...target, allowHalfOpen: true, noDelay: true })
@@ -133,7 +139,7 @@ export async function connect(to: number | net.NetConnectOpts): Promise<Peer> {
   return peer
 }
 
-/** A backend that a test plays by hand: each accepted connection is a Peer, to be taken in order with `next()`. */
+/** A backend controlled by the test. `next()` returns each accepted connection as a Peer, in order. */
 export class Backend {
   readonly server: net.Server
   port = 0
@@ -142,7 +148,7 @@ export class Backend {
   #peers: Peer[] = []
   #waiting: ((peer: Peer) => void)[] = []
 
-  /** `create` makes the server, where it is to be another than one of plain TCP: over TLS for one. */
+  /** `create` makes the server if it is not plain TCP, for example for TLS. */
   constructor(
     create: (options: net.ServerOpts, accept: (socket: net.Socket) => void) => net.Server = net.createServer,
   ) {
@@ -161,12 +167,12 @@ export class Backend {
     return backend
   }
 
-  /** The next connection that was, or will be, accepted. */
+  /** The next accepted connection, past or future. */
   async next(): Promise<Peer> {
     return this.#peers.shift() ?? new Promise((resolve) => this.#waiting.push(resolve))
   }
 
-  /** Forgets who connected and was not asked for, and who asked for one that never came. */
+  /** Forgets unclaimed connections and pending calls of `next()`. */
   reset(): void {
     this.#peers = []
     this.#waiting = []

@@ -10,7 +10,7 @@ class End extends Duplex {
     taken?.()
   }
 
-  // The next bytes are taken when the other end wants more.
+  // The next bytes are accepted when the other end reads more.
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
     if (this.other.push(chunk)) done()
     else this.other.#taken = done
@@ -22,7 +22,7 @@ class End extends Duplex {
   }
 }
 
-/** Two ends of a connection in memory: what is written to one is read from the other. */
+/** Two ends of a connection in memory. Bytes written to one are read from the other. */
 export function duplexPair(options: { highWaterMark?: number } = {}): [Duplex, Duplex] {
   const [a, b] = [new End(options), new End(options)]
   a.other = b

@@ -1,4 +1,4 @@
-/** Bytes that tell which stream they are of, and where in it: swapped or overwritten ones show. */
+/** Bytes that depend on the stream and on the offset, so that swapped or overwritten bytes show. */
 export function pattern(seed: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length)
   for (let at = 0; at + 4 <= length; at += 4) bytes.writeUInt32LE(((seed << 24) | (at >> 2)) >>> 0, at)

@@ -11,7 +11,7 @@ export function hasProgram(name: string): boolean {
   return spawnSync(name, ['-v']).error === undefined
 }
 
-/** A program that is given a port. Another test may have taken that one meanwhile: then it is given another. */
+/** Starts a program with a port. If another test has taken that port meanwhile, the program gets another one. */
 async function startAt(commandFor: (port: number) => string[]): Promise<number> {
   for (let attempt = 1; ; attempt++) {
     const port = await freePort()
@@ -25,7 +25,7 @@ async function startAt(commandFor: (port: number) => string[]): Promise<number> 
   }
 }
 
-/** An nginx whose `http` block this is, until the test is over. `conf` is given a port to listen on, which is returned. */
+/** Starts an nginx with this `http` block until the end of the test. `conf` gets its port, which is also returned. */
 export async function startNginx(conf: (port: number) => string): Promise<number> {
   const directory = temporaryDirectory()
   return startAt((port) => {
@@ -36,13 +36,64 @@ export async function startNginx(conf: (port: number) => string): Promise<number
   })
 }
 
-/** A haproxy of this configuration, until the test is over, past a `defaults` that will do. Listens as `startNginx` does. */
+// Without `timeout check`, a check has to end within its interval.
+const DEFAULTS = `defaults
+  mode http
+  timeout connect 10s
+  timeout check 10s
+  timeout client 1m
+  timeout server 1m
+`
+
+/** Starts a haproxy with this configuration after common `defaults`. Lifetime and port are those of `startNginx`. */
 export async function startHaproxy(conf: (port: number) => string): Promise<number> {
   const directory = temporaryDirectory()
   return startAt((port) => {
     const file = join(directory, 'haproxy.cfg')
-    const defaults = 'defaults\n  mode http\n  timeout connect 10s\n  timeout client 1m\n  timeout server 1m\n'
-    writeFileSync(file, `global\n  nbthread 1\n  maxconn 100\n${defaults}${conf(port)}`)
+    writeFileSync(file, `global\n  nbthread 1\n  maxconn 100\n${DEFAULTS}${conf(port)}`)
     return ['haproxy', '-db', '-f', file]
+  })
+}
+
+/** Starts an apache2 before a backend at `to` until the end of the test. It keeps its connections. Returns its port. */
+export async function startApache(to: number): Promise<number> {
+  const directory = temporaryDirectory()
+  const modules = ['mpm_event', 'authz_core', 'proxy', 'proxy_http']
+  return startAt((port) => {
+    const file = join(directory, 'apache.conf')
+    const lines = [
+      ...modules.map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`),
+      `DefaultRuntimeDir ${directory}`,
+      `PidFile ${join(directory, 'apache.pid')}`,
+      // If root starts it, the server has to run as another user.
+      ...(process.getuid?.() === 0 ? ['User nobody', 'Group nogroup'] : []),
+      'ServerName localhost',
+      'ErrorLog /dev/null',
+      `Listen 127.0.0.1:${port}`,
+      'StartServers 1',
+      'MaxKeepAliveRequests 0',
+      'ProxyPreserveHost On',
+      `ProxyPass / http://127.0.0.1:${to}/`,
+    ]
+    writeFileSync(file, `${lines.join('\n')}\n`)
+    return ['apache2', '-DFOREGROUND', '-d', directory, '-f', file]
+  })
+}
+
+/** The same with lighttpd. */
+export async function startLighttpd(to: number): Promise<number> {
+  const directory = temporaryDirectory()
+  return startAt((port) => {
+    const file = join(directory, 'lighttpd.conf')
+    const lines = [
+      'server.modules = ("mod_proxy")',
+      `server.document-root = "${directory}"`,
+      'server.bind = "127.0.0.1"',
+      `server.port = ${port}`,
+      'server.errorlog = "/dev/null"',
+      `proxy.server = ("" => (("host" => "127.0.0.1", "port" => ${to})))`,
+    ]
+    writeFileSync(file, `${lines.join('\n')}\n`)
+    return ['lighttpd', '-D', '-f', file]
   })
 }

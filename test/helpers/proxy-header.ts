@@ -1,4 +1,4 @@
-/** PROXY headers of version 2, put together by hand: none of the code under test has a part in them. */
+/** PROXY headers of version 2, built by hand without the code under test. */
 
 const SIGNATURE = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1')
 
@@ -6,7 +6,7 @@ export interface Block {
   /** 0x20: LOCAL, 0x21: PROXY. */
   command?: number
   family?: number
-  /** Of addresses and TLVs; their true length unless given. */
+  /** The length of addresses and TLVs. Default: the true length. */
   length?: number
   addresses?: Buffer
   tlvs?: Buffer[]
@@ -27,7 +27,7 @@ export function tlv(type: number, value: Buffer | string, length = Buffer.byteLe
   return Buffer.concat([Buffer.from([type, length >> 8, length & 255]), Buffer.from(value)])
 }
 
-/** The same header with a CRC32c at its end: a bit at a time, as the polynomial says. */
+/** The same header with a CRC32c at its end, calculated bit by bit from the polynomial. */
 export function withChecksum(given: Block = {}): Buffer {
   const header = block({ ...given, tlvs: [...(given.tlvs ?? []), tlv(3, Buffer.alloc(4))] })
   let value = 0xffffffff
@@ -42,8 +42,8 @@ export function withChecksum(given: Block = {}): Buffer {
 }
 
 /**
- * `withChecksum` with each of its bits turned, but for those that make another header of it: LOCAL, of another length, or
- * without a checksum.
+ * `withChecksum` with one bit flipped per header. Skips bits that make another valid header: LOCAL, another length,
+ * or no checksum.
  */
 export function withBitsTurned(): Buffer[] {
   const header = withChecksum()
@@ -59,7 +59,7 @@ export function withBitsTurned(): Buffer[] {
 export const LINE = 'PROXY TCP4 192.0.2.1 198.51.100.2 5000 443\r\n'
 const after = (text: string) => Buffer.from(`PROXY ${text}`, 'latin1')
 
-/** Headers that are to be refused, each with the code for it. */
+/** Invalid headers, each with its error code. */
 export const MALFORMED: [what: string, header: Buffer, code: string, offset: number][] = [
   ['no header at all', Buffer.from('GET / HTTP/1.1\r\nHost: a\r\n\r\n'), 'NOT_PROXY', 0],
   ['TLS instead', Buffer.from('160301020001', 'hex'), 'NOT_PROXY', 0],

@@ -21,7 +21,7 @@ interface Orders {
   drain: { given: number; result: number[] }
 }
 
-/** The engine, as it is built, in a process of its own, until the test is over. */
+/** The built engine in a separate process, until the end of the test. */
 export class ProxyProcess {
   readonly #child: ChildProcess
   #asked = 0
@@ -29,7 +29,7 @@ export class ProxyProcess {
   constructor() {
     const script = fileURLToPath(new URL('./proxy-process.mjs', import.meta.url))
     this.#child = fork(script, { execArgv: ['--expose-gc'] })
-    // One for each answer that is waited for.
+    // A listener for each pending answer.
     this.#child.setMaxListeners(0)
     onTestFinished(() => void this.#child.kill('SIGKILL'))
   }
@@ -38,12 +38,12 @@ export class ProxyProcess {
     return this.#child.pid!
   }
 
-  /** Whether it has not ended, by whichever way. */
+  /** Whether it is still running. */
   get isUp(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null
   }
 
-  /** Starts a proxy in it, and returns its port. */
+  /** Starts a proxy in it and returns its port. */
   async listen(given: Orders['listen']['given']): Promise<number> {
     return this.#ask('listen', given)
   }
@@ -52,7 +52,7 @@ export class ProxyProcess {
     return this.#ask('usage', undefined)
   }
 
-  /** Has what is watched drain for so many ms; then the ports of the clients that were accepted, in order. */
+  /** Drains the watched proxies within so many ms. Resolves with the ports of the accepted clients, in order. */
   async drain(ms: number): Promise<number[]> {
     return this.#ask('drain', ms)
   }
@@ -67,12 +67,12 @@ export class ProxyProcess {
   }
 }
 
-/** Sockets that a process has open, of whatever kind. Linux only, as all that follows. */
+/** Number of open sockets of a process, of any kind. This and everything below needs Linux. */
 export function socketsOf(pid: number): number {
   return descriptorsOf(pid).filter((fd) => linkOf(`/proc/${pid}/fd/${fd}`).startsWith('socket:')).length
 }
 
-/** The numbers of all that a process has open. */
+/** The open descriptors of a process. */
 export function descriptorsOf(pid: number): string[] {
   return readdirSync(`/proc/${pid}/fd`)
 }
@@ -88,20 +88,23 @@ function linkOf(path: string): string {
 
 const TIME_WAIT = '06'
 
+/** 127.0.0.1 as in /proc/net/tcp. At other addresses the children of other tests may have the same ports. */
+const LOOPBACK = '0100007F'
+
 /**
- * The kernel's own count of the TCP sockets at these ports, at whichever end, as `ss` shows it: those that no process
- * has any more too, but not those that are over, and only keep their port for a while.
+ * The kernel's count of the TCP sockets at these ports of 127.0.0.1 (at either end), like `ss`. It includes sockets
+ * without a process, and excludes closed connections that only hold their port (TIME_WAIT).
  */
 export function kernelSockets(...ports: number[]): number {
-  const wanted = new Set(ports.map((port) => port.toString(16).toUpperCase().padStart(4, '0')))
+  const wanted = new Set(ports.map((port) => `${LOOPBACK}:${port.toString(16).toUpperCase().padStart(4, '0')}`))
   return readFileSync('/proc/net/tcp', 'latin1')
     .split('\n')
     .slice(1)
-    .map((line) => line.trim().split(/[ :]+/))
-    .filter(([, , local, , remote, state]) => state !== TIME_WAIT && (wanted.has(local!) || wanted.has(remote!))).length
+    .map((line) => line.trim().split(/ +/))
+    .filter(([, local, remote, state]) => state !== TIME_WAIT && (wanted.has(local!) || wanted.has(remote!))).length
 }
 
-/** Sets how many descriptors a running process may have. */
+/** Sets the descriptor limit of a running process. */
 export function limitDescriptors(pid: number, count: number): void {
   execFileSync('prlimit', ['--pid', String(pid), `--nofile=${count}:`])
 }

@@ -19,7 +19,7 @@ export interface Proxy<D extends Dest> {
   port: number
 }
 
-/** A proxy on a free port of loopback, until the test is over. */
+/** A proxy on a free port of loopback until the end of the test. */
 export async function startProxy<D extends Dest>(
   options: ProxyOptions<D> | ProxyOptions<D>['lookup'],
 ): Promise<Proxy<D>> {
@@ -27,14 +27,14 @@ export async function startProxy<D extends Dest>(
   return { server, port: await listen(server) }
 }
 
-/** Sends a request on a connection of its own, and returns all that came up to the FIN. Throws on a reset. */
+/** Sends a request on a new connection, and returns all bytes up to the FIN. Throws on a reset. */
 export async function ask(port: number, request = GET): Promise<string> {
   const peer = await connect(port)
   peer.write(request)
   return peer.ended()
 }
 
-/** One whole request, ended by the client, and its answer, ended by the backend: both arrive as they were sent. */
+/** One request, ended by the client, and its answer, ended by the backend. Checks that both arrive unchanged. */
 export async function converse(port: number, backend: Backend, request = GET): Promise<void> {
   const client = await connect(port)
   client.end(request)
@@ -44,7 +44,7 @@ export async function converse(port: number, backend: Backend, request = GET): P
   expect(await client.ended()).toBe(OK)
 }
 
-/** The text that the engine answers with, apart from its Date. */
+/** The text of an answer from the engine, without its Date. */
 export function answer(status: string, code: string): string {
   const body = `${status}: ${code}\n`
   const head = 'Content-Type: text/plain; charset=utf-8\r\nContent-Length:'
@@ -58,14 +58,14 @@ export function withoutDate(text: string): string {
 type Name = keyof ConnectionEvents
 type Message<K extends Name = Name> = ConnectionEvents[K]
 
-/** What the diagnostics channels tell of the connections that a test opens, in order. */
+/** Records the messages of the diagnostics channels about the test's connections, in order. */
 export class Watch {
   readonly seen: { name: Name; message: Message }[] = []
   readonly #connections = new Set<Connection>()
   #wake: () => void = () => undefined
 
   constructor() {
-    for (const name of ['open', 'routed', 'connected', 'error', 'close'] as const) {
+    for (const name of ['open', 'routed', 'connected', 'end', 'error', 'close'] as const) {
       const heard = (data: unknown) => {
         const message = data as Message
         if (name === 'open') this.#connections.add(message.connection)
@@ -73,7 +73,7 @@ export class Watch {
         this.seen.push({ name, message })
         this.#wake()
       }
-      const source = channel(`badass:connection:${name}`)
+      const source = channel(`badass:${name === 'end' ? 'request' : 'connection'}:${name}`)
       source.subscribe(heard)
       onTestFinished(() => void source.unsubscribe(heard))
     }
@@ -87,7 +87,7 @@ export class Watch {
     return this.seen.filter((one) => one.name === name).map(({ message }) => message as Message<K>)
   }
 
-  /** The codes of the errors so far. */
+  /** The error codes so far. */
   get codes(): string[] {
     return this.all('error').map(({ error }) => error.code)
   }
@@ -104,10 +104,10 @@ export class Watch {
   }
 }
 
-/** For a whole file: no warning of the process (of too many listeners, for one) came while its tests ran. */
+/** Checks after the file's tests that the process emitted no warning except from hooks, e.g. of too many listeners. */
 export function expectNoWarnings(): void {
   const warnings: Error[] = []
-  const warned = (warning: Error) => void warnings.push(warning)
+  const warned = (warning: Error) => warning.name !== 'BadassWarning' && void warnings.push(warning)
   beforeAll(() => void process.on('warning', warned))
   afterAll(() => {
     process.off('warning', warned)
@@ -115,7 +115,22 @@ export function expectNoWarnings(): void {
   })
 }
 
-/** A socket that stays connecting for as long as it lives. */
+/** Checks after the file's tests that no exception was uncaught and no rejection unhandled. */
+export function expectNoCrashes(): void {
+  const crashes: unknown[] = []
+  const crashed = (cause: unknown) => void crashes.push(cause)
+  beforeAll(() => {
+    process.on('uncaughtExceptionMonitor', crashed)
+    process.on('unhandledRejection', crashed)
+  })
+  afterAll(() => {
+    process.off('uncaughtExceptionMonitor', crashed)
+    process.off('unhandledRejection', crashed)
+    expect(crashes).toEqual([])
+  })
+}
+
+/** A socket that keeps connecting until it is destroyed. */
 export function stalled(): net.Socket {
   const lookup: net.LookupFunction = () => undefined
   return net.connect({ port: 1, host: 'stalled.test', lookup })

@@ -5,13 +5,13 @@ import { onTestFinished } from 'vitest'
 import { readAll } from './bytes.ts'
 
 export interface Outcome {
-  /** The exit code; null when a signal ended it. */
+  /** The exit code; null after a signal. */
   code: number | null
   stdout: Buffer
   stderr: string
 }
 
-/** Runs a program to its end. Rejects when it cannot be started: a test that needs it fails, and says so. */
+/** Runs a program to its end. Rejects if the program cannot be started, so that a test that needs it fails. */
 export async function run(command: string, args: string[], stdin: string | Buffer | Readable = ''): Promise<Outcome> {
   const child = spawn(command, args)
   onTestFinished(() => {
@@ -22,7 +22,7 @@ export async function run(command: string, args: string[], stdin: string | Buffe
     child.on('close', resolve)
   })
   const source = stdin instanceof Readable ? stdin : Readable.from([stdin].filter((bytes) => bytes.length > 0))
-  // A program may well end before it has read all.
+  // A program may end before it has read all of its input.
   const fed = pipeline(source, child.stdin).catch(() => undefined)
   const [code, stdout, stderr] = await Promise.all([exit, readAll(child.stdout), readAll(child.stderr), fed])
   return { code, stdout, stderr: stderr.toString() }

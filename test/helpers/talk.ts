@@ -3,19 +3,19 @@ import { noise } from './bytes.ts'
 import type { Peer } from './net.ts'
 import { turns } from './turns.ts'
 
-/** Bytes to send, in pieces: each is sent when the turns of the event loop before it have passed. */
+/** Bytes to send in pieces. Each piece waits for a number of event loop turns. */
 type Pieces = { bytes: Buffer; turns: number; isFlushed: boolean }[]
 
-/** What one side of a conversation does. */
+/** One side of a conversation. */
 export interface Part {
-  /** The head, and for a response the interim heads before it. */
+  /** The head. A response also has the interim heads before it. */
   interim: string
   head: string
-  /** The head with what comes before and after it, the messages too. */
+  /** The head with the bytes before and after it, including the messages. */
   pieces: Pieces
-  /** Turns before it begins to read. */
+  /** Turns before it starts to read. */
   deafTurns: number
-  /** Sent when the other side has ended. */
+  /** Sent after the other side has ended. */
   lastWords: Buffer
 }
 
@@ -23,21 +23,21 @@ export interface Part {
 export interface Talk {
   client: Part
   backend: Part
-  /** The backend begins before it has read anything. */
+  /** Whether the backend sends before it has read anything. */
   isEager: boolean
-  /** Who ends first; the other ends when it has heard of it. */
+  /** The side that ends first. The other ends after it has received that FIN. */
   ends: 'client' | 'backend' | 'both'
-  /** Turns that lookup and modify take; 0: they are synchronous. */
+  /** Turns that lookup and modify take. With 0 they are synchronous. */
   lookupTurns: number
   modifyTurns: number
-  /** Whether the hooks write to the heads. */
+  /** Whether the hooks change the heads. */
   isEdited: boolean
 }
 
 const token = fc.string({ unit: fc.constantFrom(..."abcXYZ019!#$%&'*+-.^_`|~"), minLength: 1, maxLength: 12 })
 const value = fc.string({ unit: fc.constantFrom(...'abc XYZ\t019,;="<>\u00e4\u00ff'), maxLength: 30 })
 const space = fc.constantFrom('', ' ', '\t', '  \t ')
-// Prefixed, so that none of them means anything to badass.
+// The prefix keeps the names free of meaning for badass.
 const field = fc
   .tuple(token, space, value, space)
   .map(([name, before, text, after]) => `X-${name}:${before}${text}${after}\r\n`)
@@ -89,7 +89,7 @@ const bytes = fc
   .map(([size, seed]) => noise(size, seed))
 
 const cut = fc.record({
-  /** Of the head, or of everything. */
+  /** Whether the cut is in the head. Otherwise it can be anywhere. */
   isInHead: fc.boolean(),
   at: fc.double({ min: 0, max: 1, noNaN: true }),
   turns: fc.nat(5),
@@ -132,7 +132,7 @@ export const talk: fc.Arbitrary<Talk> = fc.record({
   isEdited: fc.boolean(),
 })
 
-/** Plays one side to its end, and to that of the other. */
+/** Runs one side until both sides have ended. */
 export async function play(peer: Peer, { pieces, deafTurns, lastWords }: Part, isFirst: boolean): Promise<void> {
   if (deafTurns > 0) {
     peer.socket.pause()
@@ -152,7 +152,7 @@ export async function play(peer: Peer, { pieces, deafTurns, lastWords }: Part, i
   await peer.closed()
 }
 
-/** All that one side sends, with its head replaced by what the hooks make of it. */
+/** All bytes of one side, with the head as the hooks change it. */
 export function sent({ interim, head, pieces, lastWords }: Part, isFirst: boolean, newHead = head): Buffer {
   const all = Buffer.concat([...pieces.map(({ bytes }) => bytes), ...(isFirst ? [] : [lastWords])])
   return Buffer.concat([Buffer.from(interim + newHead, 'latin1'), all.subarray(interim.length + head.length)])

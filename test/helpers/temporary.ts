@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 
-/** A new empty directory, gone when the test is over. Its path is short enough for Unix sockets in it. */
+/** A new empty directory, removed after the test. Its path is short enough for Unix sockets in it. */
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'badass-'))
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }))

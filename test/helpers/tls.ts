@@ -15,7 +15,7 @@ export interface Certificate {
 
 const LOOPBACK = ['DNS:localhost', 'DNS:backend.test', 'IP:127.0.0.1', 'IP:::1']
 
-/** Makes a self-signed certificate for the names of loopback, or others such as 'DNS:*.a.test'. It is its own `ca`. */
+/** Makes a self-signed certificate for the names of loopback, or for others like 'DNS:*.a.test'. It is its own `ca`. */
 export function makeCertificate(names: readonly string[] = LOOPBACK): Certificate {
   const folder = mkdtempSync(join(tmpdir(), 'badass-'))
   try {
@@ -32,13 +32,13 @@ export function makeCertificate(names: readonly string[] = LOOPBACK): Certificat
 
 let made: Certificate | undefined
 
-/** As `makeCertificate`, but the same at each call: made once a test file. */
+/** Like `makeCertificate`, but made once per test file. */
 export function certificate(): Certificate {
   made ??= makeCertificate()
   return made
 }
 
-/** Connects a peer over TLS; its own side stays open when the other ends. Destroyed when the test is over. */
+/** Connects a peer over TLS. Its own side stays open when the other ends. Destroyed after the test. */
 export async function connectTls(port: number, options: tls.ConnectionOptions = {}): Promise<Peer> {
   const half: net.SocketConstructorOpts = { allowHalfOpen: true }
   const socket = tls.connect({ port, host: '127.0.0.1', ca: certificate().cert, ...half, ...options })

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 
-/** Resolves a turn of the event loop later, when what was due has run. */
+/** Resolves one turn of the event loop later, after all due callbacks. */
 export { turn }
 
 export async function turns(count: number): Promise<void> {

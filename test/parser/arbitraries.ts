@@ -10,7 +10,7 @@ const VISIBLE = [...chars(0x21, 0x7e), ...chars(0x80, 0xff)]
 const text = (alphabet: string[], minLength: number, maxLength: number) =>
   fc.string({ unit: fc.constantFrom(...alphabet), minLength, maxLength })
 
-/** Names that objects have too, and others that look like those the rules are about. */
+/** Names of object properties, and names similar to those with rules. */
 const ODD_NAMES = [
   '__proto__',
   'constructor',
@@ -26,9 +26,9 @@ const ODD_NAMES = [
 ]
 const isPlain = (name: string) => !/^(host|content-length|transfer-encoding)$/i.test(name)
 
-/** A field name that no rule is about. */
+/** A field name without a rule. */
 export const plainName = fc.oneof(fc.constantFrom(...ODD_NAMES), text(TCHARS, 1, 12).filter(isPlain))
-/** A field value, as it reads: without white space around it. */
+/** A field value, without white space around it. */
 export const value = fc.oneof(
   fc.constant(''),
   text(VISIBLE, 1, 1),
@@ -48,7 +48,7 @@ const path = text(
 ).map((rest) => `/${rest}`)
 const inAnyCase = (name: string) => fc.constantFrom(name, name.toLowerCase(), name.toUpperCase())
 
-/** Method, target and the lines of Host that go with it. */
+/** A method, a target and the matching Host line. */
 const route = host.chain((authority) => {
   const hostLine = line(inAnyCase('Host'), fc.constant(authority))
   const withPort = /:\d+$/.test(authority) ? authority : `${authority}:80`
@@ -71,7 +71,7 @@ const route = host.chain((authority) => {
   )
 })
 
-/** The lines that say how long the body is. */
+/** The line that frames the body. */
 const framing = (version: string) =>
   fc.oneof(
     fc.constant(''),
@@ -110,8 +110,8 @@ export interface Stream {
 const kinds: fc.Arbitrary<HeadKind> = fc.constantFrom('request', 'response')
 const rest = fc.oneof(fc.constant(''), fc.constant('\r\n'), text(chars(0, 255), 0, 20), requestHead)
 
-/** A head right in all respects, and what comes behind it; before a request perhaps an empty line. */
-export const rightStream: fc.Arbitrary<Stream & { head: string; rest: string }> = kinds.chain((kind) =>
+/** A valid head and the bytes after it; sometimes an empty line before a request. */
+export const validStream: fc.Arbitrary<Stream & { head: string; rest: string }> = kinds.chain((kind) =>
   fc
     .tuple(
       kind === 'request' ? fc.constantFrom('', '\r\n') : fc.constant(''),
@@ -124,7 +124,7 @@ export const rightStream: fc.Arbitrary<Stream & { head: string; rest: string }> 
 const TELLING = [...'\0\t\n\r :,;/#"\x7f\x80HA1'].map((char) => char.charCodeAt(0))
 const byte = fc.oneof(fc.constantFrom(...TELLING), fc.integer({ min: 0, max: 255 }))
 
-/** One change to some bytes: a byte flipped, put in or taken out, a line doubled, or the end cut off. */
+/** One change: a byte replaced, inserted or deleted, a line doubled, or the end cut off. */
 const mutation: fc.Arbitrary<(bytes: Buffer) => Buffer> = fc
   .tuple(fc.constantFrom('flip', 'insert', 'delete', 'double', 'cut'), fc.nat(), byte)
   .map(([how, place, by]) => (bytes) => {
@@ -140,7 +140,7 @@ const mutation: fc.Arbitrary<(bytes: Buffer) => Buffer> = fc
   })
 
 const mutatedStream: fc.Arbitrary<Stream> = fc
-  .tuple(rightStream, fc.array(mutation, { minLength: 1, maxLength: 3 }))
+  .tuple(validStream, fc.array(mutation, { minLength: 1, maxLength: 3 }))
   .map(([{ kind, bytes }, mutations]) => ({ kind, bytes: mutations.reduce((all, mutate) => mutate(all), bytes) }))
 
 const arbitraryStream: fc.Arbitrary<Stream> = fc.record({
@@ -148,20 +148,20 @@ const arbitraryStream: fc.Arbitrary<Stream> = fc.record({
   bytes: fc.array(byte, { maxLength: 200 }).map((bytes) => Buffer.from(bytes)),
 })
 
-/** Heads, heads that are no longer quite that, and mere bytes. */
+/** Valid heads, mutated heads and arbitrary bytes. */
 export const anyStream: fc.Arbitrary<Stream> = fc.oneof(
-  { weight: 3, arbitrary: rightStream },
+  { weight: 3, arbitrary: validStream },
   { weight: 5, arbitrary: mutatedStream },
   { weight: 1, arbitrary: arbitraryStream },
 )
 
-/** The default limits, or some that are near what the streams come to. */
+/** The default limits, or limits near the size of the streams. */
 export const limits: fc.Arbitrary<HeadLimits> = fc.oneof(
   fc.constant({}),
   fc.record({ maxHeadBytes: fc.integer({ min: 1, max: 300 }), maxFields: fc.integer({ min: 1, max: 8 }) }),
 )
 
-/** Makes pieces of bytes: a few large ones, many small ones, or one byte each. */
+/** Cuts bytes into a few large pieces, many small ones, or single bytes. */
 export const cutter: fc.Arbitrary<(bytes: Buffer) => Buffer[]> = fc.oneof(
   fc.array(fc.nat(), { maxLength: 20 }).map(
     (places) => (bytes: Buffer) =>

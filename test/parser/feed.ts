@@ -6,7 +6,7 @@ import {
   type LenientScanner,
 } from '../../src/parser/index.ts'
 
-/** What came of a stream of bytes: all strings are Latin-1. */
+/** The outcome of scanning a stream. Strings are Latin-1. */
 export type Outcome =
   | { verdict: 'head'; first: string; fields: [name: string, value: string][]; bytes: string; rest: string }
   | {
@@ -26,8 +26,8 @@ export function refusal({ code, status, offset, state, byte, message }: HeadErro
 }
 
 /**
- * Feeds a scanner the pieces of a stream and then the end of it. Each piece is in memory of its own, which is
- * written over as soon as the scanner wants more: it may not have kept it.
+ * Feeds a scanner the pieces of a stream and then its end. Each piece has its own memory, which is overwritten when the
+ * scanner wants more, because the scanner must not keep it.
  */
 export function feed(kind: HeadKind, pieces: readonly Buffer[], limits?: HeadLimits): Outcome {
   return feedTo(new HeadScanner(kind, limits), pieces)

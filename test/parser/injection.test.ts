@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { Head } from '../../src/parser/index.ts'
 import { REQUEST, request, sent, thrownBy, typeError } from './heads.ts'
 
-describe('what would break the head throws at the line that writes it', () => {
+describe('throws a TypeError on an invalid name or value', () => {
   const VALUES = [
     'a\r\nX-Evil: 1',
     'a\r\n\r\nGET /',
@@ -41,39 +41,39 @@ describe('what would break the head throws at the line that writes it', () => {
     for (const value of VALUES) {
       for (const name of ['X-One', 'X-New']) {
         const head = request()
-        const message = `${name}: got ${inspect(value)}; takes a string of Latin-1 without control characters`
+        const message = `${name}: expected a string of Latin-1 without control characters, got ${inspect(value)}`
         expect(thrownBy(() => write(head, name, value))).toEqual(typeError(message))
         expect(sent(head)).toBe(REQUEST)
       }
     }
     for (const name of NAMES) {
       const head = request()
-      const message = `field name: got ${inspect(name)}; takes a token (RFC 9110 5.6.2)`
+      const message = `field name: expected a token (RFC 9110 5.6.2), got ${inspect(name)}`
       expect(thrownBy(() => write(head, name, 'fine'))).toEqual(typeError(message))
       expect(sent(head)).toBe(REQUEST)
     }
   })
 
-  test.for([5, true, null, undefined, {}, Object.create(null), Symbol('s'), [['a']]])(
-    'a value of another type: %o',
+  test.for([5, true, null, {}, Object.create(null), Symbol('s'), [['a']]])(
+    'on a value of another type: %o',
     (value) => {
       const head = request()
       const shown = inspect(Array.isArray(value) ? value[0] : value, { depth: 0 })
-      const message = `X: got ${shown}; takes a string of Latin-1 without control characters`
+      const message = `X: expected a string of Latin-1 without control characters, got ${shown}`
       expect(thrownBy(() => Object.assign(head.headers, { X: value }))).toEqual(typeError(message))
       expect(sent(head)).toBe(REQUEST)
     },
   )
 
-  test('a gap in an array', () => {
+  test('on a hole in an array', () => {
     const head = request()
-    const message = 'X: got undefined; takes a string of Latin-1 without control characters'
+    const message = 'X: expected a string of Latin-1 without control characters, got undefined'
     expect(thrownBy(() => head.set('X', new Array(1)))).toEqual(typeError(message))
     expect(sent(head)).toBe(REQUEST)
   })
 
-  test('and says no more of a long value than helps', () => {
+  test('and shortens a long value in the message', () => {
     const error = thrownBy(() => request().set('X', `${'a'.repeat(10_000)}\n`)) as TypeError
-    expect(error.message).toMatch(/^X: got 'a{100}'\.\.\. 9901 more characters; takes/)
+    expect(error.message).toMatch(/^X: expected .*, got 'a{100}'\.\.\. 9901 more characters$/)
   })
 })

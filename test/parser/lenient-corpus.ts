@@ -1,7 +1,7 @@
 const BODY = 'hello'
 const CHUNKED = '5\r\nhello\r\n0\r\n\r\n'
 
-/** What is mutated, the first with every byte there is, the others with those below. */
+/** The responses to mutate: the first with every byte, the others with the bytes in TELLING. */
 const BASES = [
   `HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b c\r\n\r\n${BODY}`,
   `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX:\r\n\r\n${CHUNKED}`,
@@ -26,7 +26,7 @@ const LINE_ENDS = [
   '\n\t',
 ]
 
-/** Each byte at every place of a head, before what is there and in place of it; what is there left out. */
+/** Deletes each byte of a head, and inserts each of `bytes` before it and in its place. */
 function* mutations(base: string, bytes: readonly string[]): Generator<string> {
   const end = base.search(/\r?\n\r?\n/) + 4
   for (let at = 0; at < end; at++) {
@@ -77,7 +77,7 @@ function* startLines(): Generator<string> {
   }
 }
 
-/** The ways in which a field can be written, each with the values that say how long a body is, in a head to be mended. */
+/** Framing fields with valid and invalid values, separators and line ends. */
 function* framing(): Generator<string> {
   const lengths = [
     '5',
@@ -137,7 +137,7 @@ function* framing(): Generator<string> {
   }
 }
 
-/** Whole responses, whose heads are wrong in every way that a program can think of. One character is one byte. */
+/** Responses whose heads are broken in many ways. Each character is one byte. */
 export function corpus(): string[] {
   const mutated = BASES.flatMap((base, i) => [...mutations(base, i === 0 ? ALL : TELLING)])
   return [...new Set([...mutated, ...lineEnds(), ...startLines(), ...framing()])]

@@ -5,46 +5,44 @@ import { latin1 } from './feed.ts'
 import { corpus } from './lenient-corpus.ts'
 import { type Reading, readByNode } from './node-client.ts'
 
-// Node's client, with insecureHTTPParser, reads each response as it came; without it, it reads what we make of it.
+// Node's client reads each response with insecureHTTPParser, and the repaired response without it. Both must agree.
 
 const LONE_CR =
-  'RFC 9112 2.2: a lone CR ends no line. Node reads a line end in it in some places, and its versions find different bodies'
-const FRAMING = 'RFC 9112 6.3: readers find different bodies behind it, and what is mended must not make it look right'
+  'RFC 9112 2.2: a lone CR is not a line end. Node accepts it in some places, and its versions find different bodies'
+const FRAMING = 'RFC 9112 6.3: parsers find different bodies, and a repair must not hide that'
 
-/** What Node takes and we refuse: by the rule that is broken, the reason. */
-const NODE_ALONE: { [code in HeadErrorCode]?: string } = {
+/** Codes with which we refuse heads that Node accepts, and the reason. */
+const ONLY_NODE: { [code in HeadErrorCode]?: string } = {
   BARE_CR: LONE_CR,
-  NUL: LONE_CR, // which it stands behind
+  NUL: LONE_CR, // after a CR
   OBS_FOLD:
-    'RFC 9112 2.2: white space before the first field makes its line none. Node reads one, or the end of the head',
-  BAD_STATUS: 'RFC 9110 15: no client knows a status below 100, and no clean head says it',
-  BAD_VERSION: 'a status line of RTSP or ICE: it answers no request of HTTP',
-  SPACE_BEFORE_COLON: 'RFC 9110 5.1: a name has no white space in it. Node 20.19.0 takes it',
-  EMPTY_FIELD_NAME: 'RFC 9110 5.1: a field has a name. Node 20.19.0 takes none',
+    'RFC 9112 2.2: a line that starts with white space cannot be first. Node reads a field or the end of the head',
+  BAD_STATUS: 'RFC 9110 15: a status below 100 is invalid',
+  BAD_VERSION: 'a status line of RTSP or ICE, not of HTTP',
+  SPACE_BEFORE_COLON: 'RFC 9110 5.1: a name contains no white space. Node 20.19.0 accepts it',
+  EMPTY_FIELD_NAME: 'RFC 9110 5.1: a name is not empty. Node 20.19.0 accepts it',
   BAD_CONTENT_LENGTH: FRAMING,
   BAD_TRANSFER_ENCODING: FRAMING,
   LENGTH_AND_ENCODING: FRAMING,
   ENCODING_IN_HTTP_1_0: FRAMING,
 }
 
-/** What we take and Node refuses, or one of its versions does. */
-const BADASS_ALONE: [what: RegExp, why: string][] = [
+/** Heads that we accept and some version of Node refuses, and the reason. */
+const ONLY_BADASS: [pattern: RegExp, reason: string][] = [
   [
-    /[\t ]+:/,
-    'RFC 9112 5.1: a proxy removes the white space before any colon. Node takes spaces there in some names only',
+    /content-length[\t ]*:.*(?:,|content-length)/is,
+    'RFC 9110 8.6: equal lengths merge. Node refuses a list, and in most versions a second field',
   ],
-  [/length:.*\t/i, 'RFC 9110 5.5: white space may follow a value. Node 20 refuses a tab behind a length'],
-  [
-    /^HTTP\/(?!1\.[01]|0\.9|2\.0)\d\.\d/,
-    'RFC 9110 2.5: a version is one digit and another. Node 20.19.0 knows but a few',
-  ],
+  [/[\t ]+:/, 'RFC 9112 5.1: a proxy removes white space before a colon. Node accepts it after some names only'],
+  [/length:.*\t/i, 'RFC 9110 5.5: white space may follow a value. Node 20 refuses a tab after a length'],
+  [/^HTTP\/(?!1\.[01]|0\.9|2\.0)\d\.\d/, 'RFC 9110 2.5: a version is any two digits. Node 20.19.0 accepts only a few'],
 ]
 
-const isMentioned = (text: string) => BADASS_ALONE.some(([what]) => what.test(text))
+const isListed = (text: string) => ONLY_BADASS.some(([pattern]) => pattern.test(text))
 
-/** A value or reason as it reads when it is clean. */
+/** A value or reason phrase after repair. */
 function clean(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: it is these that are replaced
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: replaces control characters
   return text.replace(/[\x00-\x1f\x7f]/g, ' ').replace(/^ +| +$/g, '')
 }
 
@@ -58,7 +56,7 @@ function cleaned({ version, reason, fields, ...reading }: Reading): Reading {
   }
 }
 
-type Verdict = 'as it came' | 'the same' | 'both refuse' | 'Node alone' | 'badass alone' | 'wrong'
+type Verdict = 'unchanged' | 'the same' | 'both refuse' | 'only Node' | 'only badass' | 'wrong'
 
 async function judge(text: string): Promise<Verdict> {
   const bytes = latin1(text)
@@ -67,17 +65,17 @@ async function judge(text: string): Promise<Verdict> {
   if (scanner.push(bytes) !== 'head') {
     const error: HeadError = scanner.error ?? scanner.end()
     if (!node) return 'both refuse'
-    return NODE_ALONE[error.code] ? 'Node alone' : 'wrong'
+    return ONLY_NODE[error.code] ? 'only Node' : 'wrong'
   }
   const head = scanner.head!.bytes()
-  if (text.startsWith(head.toString('latin1'))) return 'as it came'
+  if (text.startsWith(head.toString('latin1'))) return 'unchanged'
   const seen = await readByNode(Buffer.concat([head, scanner.rest]), false)
-  if (!node) return isMentioned(text) ? 'badass alone' : 'wrong'
+  if (!node) return isListed(text) ? 'only badass' : 'wrong'
   return JSON.stringify(seen && cleaned(seen)) === JSON.stringify(cleaned(node)) ? 'the same' : 'wrong'
 }
 
-test('what Node takes leniently, its strict client reads the same of us, unless it stands in the list above', async () => {
-  // Behind an interim head Node waits for another.
+test('repairs heads to what Node reads leniently, except for the listed differences', async () => {
+  // After an interim head Node waits for the final one.
   const all = corpus().filter((text) => !/^HTTP\/\d\.\d 1/.test(text))
   const counts: { [verdict in Verdict]?: number } = {}
   const wrong: string[] = []
@@ -91,8 +89,8 @@ test('what Node takes leniently, its strict client reads the same of us, unless 
   expect(wrong.slice(0, 20)).toEqual([])
   expect(counts['the same']).toBeGreaterThan(3_000)
   report(
-    "odd response heads beside Node's insecureHTTPParser",
-    `${all.length} heads: ${counts['the same']} mended to what Node reads, ${counts['as it came']} left as they came, ` +
-      `${counts['both refuse']} refused by both, ${counts['Node alone']} by badass alone, ${counts['badass alone']} by Node alone`,
+    "broken response heads compared with Node's insecureHTTPParser",
+    `${all.length} heads: ${counts['the same']} repaired to what Node reads, ${counts.unchanged} unchanged, ` +
+      `${counts['both refuse']} refused by both, ${counts['only Node']} by badass only, ${counts['only badass']} by Node only`,
   )
 })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { LenientScanner, parseHead } from '../../src/parser/index.ts'
-import { anyStream, cutter, limits, rightStream } from './arbitraries.ts'
+import { anyStream, cutter, limits, validStream } from './arbitraries.ts'
 import { cutAt, feed, feedTo, latin1 } from './feed.ts'
 import { Tally } from './tally.ts'
 
@@ -27,7 +27,7 @@ const PARTS = [
   '\xff',
 ]
 
-/** Parts of heads as they come, right or wrong; most begin as a head does. */
+/** Random parts of heads. Most streams start with a status line. */
 const oddStream = fc
   .tuple(
     fc.constantFrom('', 'HTTP/1.1 200 OK\n', 'HTTP/1.1 200 OK\r\n', '\nHTTP/9.9 200\nX'),
@@ -46,28 +46,28 @@ const anyBytes = fc.oneof(
   anyStream.map(({ bytes }) => bytes),
 )
 
-const mend = (pieces: Buffer[], ...limit: ConstructorParameters<typeof LenientScanner>) =>
+const scan = (pieces: Buffer[], ...limit: ConstructorParameters<typeof LenientScanner>) =>
   feedTo(new LenientScanner(...limit), pieces)
 
-test('whatever comes, however it is cut: the same head, rest and verdict, and no throw', () => {
+test('gives any stream the same outcome however it is cut', () => {
   fc.assert(
     fc.property(anyBytes, limits, cutter, (bytes, limit, cut) => {
-      expect(mend(cut(bytes), limit)).toEqual(mend([bytes], limit))
+      expect(scan(cut(bytes), limit)).toEqual(scan([bytes], limit))
     }),
     { numRuns: 5_000 },
   )
 })
 
-test('a mended head is one that the strict scanner takes, and that is not mended again', () => {
-  let taken = 0
+test('repairs heads so that HeadScanner accepts them and they need no further repair', () => {
+  let accepted = 0
   fc.assert(
     fc.property(anyBytes, limits, (bytes, limit) => {
-      const outcome = mend([bytes], limit)
+      const outcome = scan([bytes], limit)
       if (outcome.verdict === 'invalid') return
-      taken++
+      accepted++
       const again = [latin1(outcome.bytes), latin1(outcome.rest)]
       expect(feed('response', again, limit)).toEqual(outcome)
-      expect(mend(again, limit)).toEqual(outcome)
+      expect(scan(again, limit)).toEqual(outcome)
       expect(outcome.bytes).toMatch(
         /^HTTP\/1\.[01] [1-9]\d\d [\t\x20-\x7e\x80-\xff]*\r\n(?:[\t\x20-\x7e\x80-\xff]*\r\n)*$/,
       )
@@ -75,17 +75,17 @@ test('a mended head is one that the strict scanner takes, and that is not mended
     }),
     { numRuns: 5_000 },
   )
-  expect(taken).toBeGreaterThan(500)
+  expect(accepted).toBeGreaterThan(500)
 })
 
-test('a mended head has one reading of where its body is', () => {
+test('frames the body of a repaired head in one way only', () => {
   fc.assert(
     fc.property(anyBytes, (bytes) => {
-      const outcome = mend([bytes])
+      const outcome = scan([bytes])
       if (outcome.verdict === 'invalid' || bytes.toString('latin1').startsWith(outcome.bytes)) return
       const head = parseHead(latin1(outcome.bytes), 'response')
       const framing = [...head.getAll('content-length'), ...head.getAll('transfer-encoding')]
-      // But for a status line without its space, which the strict scanner takes with whatever follows it.
+      // The only repair was the space after the status. HeadScanner accepts the head without it.
       if (feed('response', [bytes]).verdict === 'head') return
       expect(framing.length === 0 || head.has('transfer-encoding') || /^\d+$/.test(framing.join())).toBe(true)
       expect(head.has('content-length') && head.has('transfer-encoding')).toBe(false)
@@ -94,21 +94,21 @@ test('a mended head has one reading of where its body is', () => {
   )
 })
 
-test('what the strict scanner takes is taken, and but for the space after the status as it came', () => {
+test('leaves heads that HeadScanner accepts unchanged, except for a space after the status', () => {
   fc.assert(
-    fc.property(fc.oneof(rightStream, anyStream), ({ kind, bytes }) => {
+    fc.property(fc.oneof(validStream, anyStream), ({ kind, bytes }) => {
       if (kind !== 'response') return
       const strict = feed('response', [bytes])
       if (strict.verdict !== 'head') return
       const bare = /^(HTTP\/1\.\d \d{3})\r/
       const expected = { first: strict.first.length === 12 ? `${strict.first} ` : strict.first }
-      expect(mend([bytes])).toEqual({ ...strict, ...expected, bytes: strict.bytes.replace(bare, '$1 \r') })
+      expect(scan([bytes])).toEqual({ ...strict, ...expected, bytes: strict.bytes.replace(bare, '$1 \r') })
     }),
     { numRuns: 1_000 },
   )
 })
 
-test('the work is O(n), however wrong the head is and however it is cut', () => {
+test('does O(n) work for any head however it is cut', () => {
   const work = (chunks: Buffer[]) => {
     const tally = new Tally()
     const scanner = new LenientScanner({ maxHeadBytes: 1_000_000, maxFields: 1_000_000 })

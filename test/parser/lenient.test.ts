@@ -2,10 +2,10 @@ import { describe, expect, test } from 'vitest'
 import { HeadError, type HeadErrorCode, type HeadLimits, LenientScanner, parseHead } from '../../src/parser/index.ts'
 import { byteByByte, cutAt, feedTo, latin1, type Outcome } from './feed.ts'
 
-/** What a backend sends, and the head that becomes of it. Behind each comes a body. */
-const MENDED: [what: string, came: string, mended: string][] = [
+/** Received heads and their repaired form. A body follows each. */
+const REPAIRED: [name: string, received: string, repaired: string][] = [
   ['LF line ends', 'HTTP/1.1 200 OK\nX: y\nZ:\n\n', 'HTTP/1.1 200 OK\r\nX: y\r\nZ:\r\n\r\n'],
-  ['an LF here and there', 'HTTP/1.1 200 OK\r\nX: y\nZ: \r\n\n', 'HTTP/1.1 200 OK\r\nX: y\r\nZ: \r\n\r\n'],
+  ['a mix of LF and CRLF', 'HTTP/1.1 200 OK\r\nX: y\nZ: \r\n\n', 'HTTP/1.1 200 OK\r\nX: y\r\nZ: \r\n\r\n'],
   ['an LF at the end of the start line alone', 'HTTP/1.1 200 OK\n\r\n', 'HTTP/1.1 200 OK\r\n\r\n'],
   ['empty lines before it', '\r\n\n\r\nHTTP/1.1 200 OK\r\n\r\n', 'HTTP/1.1 200 OK\r\n\r\n'],
   ['a CR before it', '\rHTTP/1.1 200 OK\r\n\r\n', 'HTTP/1.1 200 OK\r\n\r\n'],
@@ -22,20 +22,35 @@ const MENDED: [what: string, came: string, mended: string][] = [
   ['NUL in a value', 'HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n', 'HTTP/1.1 200 OK\r\nX: a b\r\n\r\n'],
   ['controls around a value', 'HTTP/1.1 200 OK\r\nX:\x01a\x0b\x0c\x7f\r\n\r\n', 'HTTP/1.1 200 OK\r\nX: a   \r\n\r\n'],
   ['a folded line', 'HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\r\n', 'HTTP/1.1 200 OK\r\nX: a b\r\n\r\n'],
-  ['several, with tabs', 'HTTP/1.1 200 OK\r\nX: a \r\n\t\tb\n c\r\n\r\n', 'HTTP/1.1 200 OK\r\nX: a  \tb c\r\n\r\n'],
+  ['folded lines with tabs', 'HTTP/1.1 200 OK\r\nX: a \r\n\t\tb\n c\r\n\r\n', 'HTTP/1.1 200 OK\r\nX: a  \tb c\r\n\r\n'],
   ['a fold before the value', 'HTTP/1.1 200 OK\r\nX:\r\n a\r\nY: b\r\n\r\n', 'HTTP/1.1 200 OK\r\nX: a\r\nY: b\r\n\r\n'],
-  ['folds with nothing in them', 'HTTP/1.1 200 OK\r\nX: a\r\n \r\n\t\r\n\r\n', 'HTTP/1.1 200 OK\r\nX: a  \r\n\r\n'],
-  ['what looks like a field in a fold', 'HTTP/1.1 200 OK\nX: a\n Y: b\n\n', 'HTTP/1.1 200 OK\r\nX: a Y: b\r\n\r\n'],
+  ['empty folded lines', 'HTTP/1.1 200 OK\r\nX: a\r\n \r\n\t\r\n\r\n', 'HTTP/1.1 200 OK\r\nX: a  \r\n\r\n'],
+  ['a folded line that looks like a field', 'HTTP/1.1 200 OK\nX: a\n Y: b\n\n', 'HTTP/1.1 200 OK\r\nX: a Y: b\r\n\r\n'],
   ['an interim head', 'HTTP/1.1 103 Early Hints\nLink: </a>\n\n', 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n'],
   [
-    'a coding that its colon had hidden',
+    'white space before the colon of Transfer-Encoding',
     'HTTP/1.1 200 OK\r\nTransfer-Encoding : gzip, chunked\r\n\r\n',
     'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n',
   ],
   [
-    'a length that a tab had hidden',
+    'a tab before the colon of Content-Length',
     'HTTP/1.1 200 OK\nContent-Length\t: 5\n\n',
     'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n',
+  ],
+  [
+    'equal lengths in two lines',
+    'HTTP/1.1 200 OK\r\nContent-length: 5\r\nX: y\r\nContent-Length: 05\r\n\r\n',
+    'HTTP/1.1 200 OK\r\nContent-length: 5\r\nX: y\r\n\r\n',
+  ],
+  [
+    'equal lengths in one line',
+    'HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\n',
+    'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n',
+  ],
+  [
+    'equal lengths beside a line that is repaired',
+    'HTTP/1.1 200 OK\nContent-Length: 5 ,5\nX : y\nContent-Length: 5\n\n',
+    'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX: y\r\n\r\n',
   ],
   [
     'a coding that is not chunked',
@@ -44,14 +59,13 @@ const MENDED: [what: string, came: string, mended: string][] = [
   ],
 ]
 
-/** Right already, though some of it has rules for requests: stays as it is. */
-const RIGHT = [
+/** Valid responses, some of which would be invalid requests. They stay unchanged. */
+const VALID = [
   'HTTP/1.1 200 OK\r\n\r\n',
   'HTTP/1.0 404 \r\nX:y \t\r\nSet-Cookie: \xff\r\nset-cookie:\r\n\r\n',
   'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n',
-  'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n',
-  'HTTP/1.1 200 OK\r\nContent-Length: x\r\nTransfer-Encoding: chunked\r\n\r\n',
-  'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n',
+  'HTTP/1.1 200 OK\r\nContent-Length: 05\r\n\r\n',
+  'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n',
 ]
 
 /** As in cases/case.ts: '▸' stands before the byte that is told of. */
@@ -70,7 +84,12 @@ const REFUSED: [what: string, input: string, code: HeadErrorCode, state: string,
   ['white space after a name, and no colon', 'HTTP/1.1 200 OK\nX \t▸\r\n\r\n', 'SPACE_BEFORE_COLON', 'FieldName'],
   ['no name', 'HTTP/1.1 200 OK\n▸: y\n\n', 'EMPTY_FIELD_NAME', 'FieldStart'],
   ['a NUL in a name', 'HTTP/1.1 200 OK\nX▸\0: y\n\n', 'NUL', 'FieldName'],
-  ['a byte that no name has', 'HTTP/1.1 200 OK\n\nX: y'.replace('\n\n', '\n▸\xe9'), 'BAD_FIELD_NAME', 'FieldStart'],
+  [
+    'a byte that is not allowed in a name',
+    'HTTP/1.1 200 OK\n\nX: y'.replace('\n\n', '\n▸\xe9'),
+    'BAD_FIELD_NAME',
+    'FieldStart',
+  ],
   ['a status below 100', 'HTTP/1.1 ▸099 OK\n\n', 'BAD_STATUS', 'Status'],
   ['a status of two digits', 'HTTP/1.1 20▸\n\n', 'BAD_STATUS', 'Status'],
   ['a control after the status', 'HTTP/1.1 200▸\x01OK\n\n', 'BAD_STATUS', 'StatusEnd'],
@@ -78,22 +97,48 @@ const REFUSED: [what: string, input: string, code: HeadErrorCode, state: string,
   ['RTSP', '▸RTSP/1.0 200 OK\n\n', 'BAD_VERSION', 'Version'],
   ['HTTP/2', 'HTTP/2▸ 200 OK\n\n', 'BAD_VERSION', 'Version'],
   ['HTTP/1.10', 'HTTP/1.1▸0 200 OK\n\n', 'BAD_VERSION', 'VersionEnd'],
-  ['a status line that is none', 'HTTP/1.1▸\n\n', 'BAD_START_LINE', 'VersionEnd'],
+  ['a status line without a status', 'HTTP/1.1▸\n\n', 'BAD_START_LINE', 'VersionEnd'],
   ['white space before the head', '\n▸ HTTP/1.1 200 OK\n\n', 'BAD_VERSION', 'Version'],
-  ['what does not end', 'HTTP/1.1 200 OK\nX: y\n', 'INCOMPLETE', 'FieldValue'],
+  ['a head that does not end', 'HTTP/1.1 200 OK\nX: y\n', 'INCOMPLETE', 'FieldValue'],
   ['empty lines that do not end', '\n\r\n\n', 'INCOMPLETE', 'Start'],
   [
     'two lengths',
-    'HTTP/1.1 200 OK\nX: y\nContent-Length: 5\n▸content-length : 5\n\n',
+    'HTTP/1.1 200 OK\nX: y\nContent-Length: 5\n▸content-length : 6\n\n',
     'DUPLICATE_CONTENT_LENGTH',
     'Rules',
   ],
-  [
-    'a length that is none',
-    'HTTP/1.1 200 OK\n\n▸'.replace('\n\n▸', '\n▸Content-Length: 5,5\n\n'),
-    'BAD_CONTENT_LENGTH',
-    'Rules',
-  ],
+  ...['\n', '\r\n'].flatMap((end): typeof REFUSED => [
+    [
+      `two lengths in one, ${JSON.stringify(end)}`,
+      `HTTP/1.1 200 OK${end}▸Content-Length: 5,6${end}${end}`,
+      'DUPLICATE_CONTENT_LENGTH',
+      'Rules',
+    ],
+    [
+      `a length that is none, ${JSON.stringify(end)}`,
+      `HTTP/1.1 200 OK${end}▸Content-Length: x${end}${end}`,
+      'BAD_CONTENT_LENGTH',
+      'Rules',
+    ],
+    [
+      `a list with an empty length, ${JSON.stringify(end)}`,
+      `HTTP/1.1 200 OK${end}▸Content-Length: 5,${end}${end}`,
+      'BAD_CONTENT_LENGTH',
+      'Rules',
+    ],
+    [
+      `equal lengths, and a coding, ${JSON.stringify(end)}`,
+      `HTTP/1.1 200 OK${end}Content-Length: 5, 5${end}▸Transfer-Encoding: chunked${end}${end}`,
+      'LENGTH_AND_ENCODING',
+      'Rules',
+    ],
+    [
+      `a coding in HTTP/1.0, ${JSON.stringify(end)}`,
+      `HTTP/1.0 200 OK${end}▸Transfer-Encoding: chunked${end}${end}`,
+      'ENCODING_IN_HTTP_1_0',
+      'Rules',
+    ],
+  ]),
   ['a length with a control in it', 'HTTP/1.1 200 OK\r\n▸Content-Length: 5\x01\r\n\r\n', 'BAD_CONTENT_LENGTH', 'Rules'],
   ['a folded length', 'HTTP/1.1 200 OK\r\n▸Content-Length:\r\n 5\r\n\r\n', 'BAD_CONTENT_LENGTH', 'Rules'],
   [
@@ -109,7 +154,7 @@ const REFUSED: [what: string, input: string, code: HeadErrorCode, state: string,
     'Rules',
   ],
   [
-    'a coding behind chunked',
+    'a coding after chunked',
     'HTTP/1.1 200 OK\n▸Transfer-Encoding: chunked, gzip\n\n',
     'BAD_TRANSFER_ENCODING',
     'Rules',
@@ -120,7 +165,6 @@ const REFUSED: [what: string, input: string, code: HeadErrorCode, state: string,
     'LENGTH_AND_ENCODING',
     'Rules',
   ],
-  ['a coding in HTTP/1.0', 'HTTP/1.0 200 OK\n▸Transfer-Encoding: chunked\n\n', 'ENCODING_IN_HTTP_1_0', 'Rules'],
   ['a coding in HTTP/0.9', 'HTTP/0.9 200 OK\r\n▸Transfer-Encoding: chunked\r\n\r\n', 'ENCODING_IN_HTTP_1_0', 'Rules'],
   ['more bytes than the limit', 'HTTP/1.1 200 OK\r\nX: ▸y\r\n\r\n', 'HEAD_TOO_LARGE', 'FieldGap', { maxHeadBytes: 20 }],
   [
@@ -131,14 +175,14 @@ const REFUSED: [what: string, input: string, code: HeadErrorCode, state: string,
     { maxHeadBytes: 5 },
   ],
   [
-    'a head that the dropped bytes make too long',
+    'a head whose dropped bytes exceed the limit',
     'HTTP/1.1 200 OK\r\nX    ▸:\r\n\r\n',
     'HEAD_TOO_LARGE',
     'FieldName',
     { maxHeadBytes: 22 },
   ],
   [
-    'a head that is too long when it is mended',
+    'a head whose repaired form exceeds the limit',
     'HTTP/1.1 200 OK\nX: ▸y\n\n',
     'HEAD_TOO_LARGE',
     'FieldGap',
@@ -155,7 +199,7 @@ const REFUSED: [what: string, input: string, code: HeadErrorCode, state: string,
 
 const BODY = 'HTTP/1.1 \0\n\n'
 
-/** What becomes of the bytes, the same whether they come at once, byte by byte, or cut anywhere. */
+/** Scans the bytes in one piece, byte by byte, and cut at each offset. The outcome must be the same. */
 function outcome(bytes: Buffer, limits?: HeadLimits): Outcome {
   const whole = feedTo(new LenientScanner(limits), [bytes])
   expect(feedTo(new LenientScanner(limits), byteByByte(bytes)), 'byte by byte').toEqual(whole)
@@ -167,23 +211,23 @@ function outcome(bytes: Buffer, limits?: HeadLimits): Outcome {
   return whole
 }
 
-describe('mends', () => {
-  test.for(MENDED)('%s', ([, came, mended]) => {
-    const strict = parseHead(latin1(mended), 'response')
-    expect(outcome(latin1(came + BODY))).toEqual({
+describe('repairs', () => {
+  test.for(REPAIRED)('%s', ([, received, repaired]) => {
+    const strict = parseHead(latin1(repaired), 'response')
+    expect(outcome(latin1(received + BODY))).toEqual({
       verdict: 'head',
       first: strict.first,
       fields: [...strict],
-      bytes: mended,
+      bytes: repaired,
       rest: BODY,
     })
-    expect(parseHead(latin1(came), 'response', { lenient: true }).bytes().toString('latin1')).toBe(mended)
-    expect(() => parseHead(latin1(`${came}x`), 'response', { lenient: true })).toThrow(
+    expect(parseHead(latin1(received), 'response', { lenient: true }).bytes().toString('latin1')).toBe(repaired)
+    expect(() => parseHead(latin1(`${received}x`), 'response', { lenient: true })).toThrow(
       /^TRAILING_BYTES: .*\(byte \d+, in Done\)$/,
     )
   })
 
-  test.for(RIGHT)('nothing of %j', (text) => {
+  test.for(VALID)('leaves %j unchanged', (text) => {
     expect(outcome(latin1(text + BODY))).toMatchObject({ verdict: 'head', bytes: text, rest: BODY })
   })
 })
@@ -191,14 +235,14 @@ describe('mends', () => {
 describe('refuses', () => {
   test.for(REFUSED)('%s', ([, input, code, state, limits]) => {
     const [before, after] = input.split('▸') as [string, string?]
-    const came = latin1(before + (after ?? ''))
+    const received = latin1(before + (after ?? ''))
     const hasByte = state !== 'Rules' && !/INCOMPLETE|TOO_/.test(code)
-    const byte = hasByte ? came[before.length] : undefined
+    const byte = hasByte ? received[before.length] : undefined
     const refusal = { verdict: 'invalid', code, state, offset: before.length, byte }
-    expect(outcome(came, limits)).toMatchObject(refusal)
+    expect(outcome(received, limits)).toMatchObject(refusal)
     let thrown: unknown
     try {
-      parseHead(came, 'response', { ...limits, lenient: true })
+      parseHead(received, 'response', { ...limits, lenient: true })
     } catch (error) {
       thrown = error
     }
@@ -208,16 +252,16 @@ describe('refuses', () => {
 })
 
 describe('LenientScanner', () => {
-  test('copies no head that is right and lies in one chunk', () => {
-    const bytes = latin1(`${RIGHT[1]}body`)
+  test('does not copy a valid head in one chunk', () => {
+    const bytes = latin1(`${VALID[1]}body`)
     const scanner = new LenientScanner()
     expect(scanner.push(bytes)).toBe('head')
     expect(scanner.head!.bytes().buffer).toBe(bytes.buffer)
     expect(scanner.rest.buffer).toBe(bytes.buffer)
-    expect(scanner.rest.byteOffset).toBe(bytes.byteOffset + RIGHT[1]!.length)
+    expect(scanner.rest.byteOffset).toBe(bytes.byteOffset + VALID[1]!.length)
   })
 
-  test('refuses a line as soon as it is wrong, and does not wait for more', () => {
+  test('refuses a line at its first invalid byte', () => {
     for (const text of [
       'S',
       'HTTP/1.1 0',
@@ -229,7 +273,7 @@ describe('LenientScanner', () => {
     }
   })
 
-  test('is as new after a reset: of a head, in one, and after a refusal', () => {
+  test('starts anew after a reset', () => {
     const scanner = new LenientScanner()
     for (const text of [
       'HTTP/0.9 200\nX : a\n b\n\nrest',
@@ -251,7 +295,7 @@ describe('LenientScanner', () => {
     }
   })
 
-  test('throws on a push after the head, and stays invalid after a refusal', () => {
+  test('throws on push() after the head, and stays invalid after an error', () => {
     const scanner = new LenientScanner()
     scanner.push(latin1('HTTP/1.1 200 OK\n\n'))
     const message = 'after the head; call reset() first'
@@ -265,16 +309,16 @@ describe('LenientScanner', () => {
     expect(scanner.head).toBeUndefined()
   })
 
-  test('takes the limits of HeadScanner', () => {
+  test('throws a RangeError on an invalid limit', () => {
     expect(() => new LenientScanner({ maxFields: 0 })).toThrow(
-      new RangeError('maxFields: got 0; takes a positive integer'),
+      new RangeError('maxFields: expected a positive integer, got 0'),
     )
     expect(() => new LenientScanner({ maxHeadBytes: 0.5 })).toThrow(RangeError)
   })
 
-  test('is not for requests', () => {
+  test('throws on lenient for a request', () => {
     const lenient = () => parseHead(latin1('GET / HTTP/1.1\nHost: a\n\n'), 'request', { lenient: true })
-    expect(lenient).toThrow(new TypeError('lenient: is for responses only'))
+    expect(lenient).toThrow(new TypeError('lenient: only response heads can be repaired'))
     expect(() => parseHead(latin1('GET / HTTP/1.1\nHost: a\n\n'), 'request', { lenient: false })).toThrow(HeadError)
     expect(() => parseHead(latin1('HTTP/1.1 200 OK\n\n'), 'response', { lenient: false })).toThrow(HeadError)
   })

@@ -1,18 +1,18 @@
 import http from 'node:http'
 import { duplexPair } from '../helpers/pair.ts'
 
-/** What Node's client reads in a response, up to the end of the connection. */
+/** A response as Node's client reads it, up to the end of the connection. */
 export interface Reading {
   version: string
   status: number
   reason: string
   fields: [name: string, value: string][]
   body: string
-  /** The body is not whole, or something came behind it that should not. */
+  /** The body is incomplete, or unexpected bytes follow it. */
   isBroken: boolean
 }
 
-/** Has Node's client read a response, in memory; undefined where it refuses the head. */
+/** Lets Node's client read a response, in memory. Returns undefined if it refuses the head. */
 export function readByNode(bytes: Buffer, insecureHTTPParser: boolean): Promise<Reading | undefined> {
   const [near, far] = duplexPair()
   return new Promise((resolve) => {

@@ -5,7 +5,7 @@ import { latin1 } from './feed.ts'
 const HEAD = 'GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n'
 
 describe('HeadScanner', () => {
-  test('has nothing to show until a head is found', () => {
+  test('has no head, rest or error before a head is complete', () => {
     const scanner = new HeadScanner('request')
     expect(scanner.kind).toBe('request')
     expect(scanner.push(latin1(HEAD.slice(0, -1)))).toBe('more')
@@ -16,7 +16,7 @@ describe('HeadScanner', () => {
     expect(scanner.rest.toString()).toBe('rest')
   })
 
-  test('throws on a push after the head, whose bytes would be lost', () => {
+  test('throws on push() and end() after the head', () => {
     const scanner = new HeadScanner('request')
     scanner.push(latin1(HEAD))
     const message = 'HeadScanner: push() after the head; call reset() first'
@@ -58,7 +58,7 @@ describe('HeadScanner', () => {
   })
 
   test.for(['GET / HTTP/1.1\r\nHost: a \r\nX', 'GET / HTTP/1.1\n', HEAD, `\r\n${HEAD}rest`, '\r'])(
-    'after %j and a reset is as new',
+    'starts anew after %j and a reset',
     (bytes) => {
       const scanner = new HeadScanner('request')
       scanner.push(latin1(bytes))
@@ -76,7 +76,7 @@ describe('HeadScanner', () => {
     },
   )
 
-  test('reads one response after the other from the rest', () => {
+  test('reads successive responses from the rest', () => {
     const scanner = new HeadScanner('response')
     const stream = latin1(
       'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\n\r\nbody',
@@ -91,7 +91,7 @@ describe('HeadScanner', () => {
     expect(scanner.rest.toString()).toBe('body')
   })
 
-  test('leaves a head as it was when it goes on to the next', () => {
+  test('keeps a head unchanged while it scans the next', () => {
     const scanner = new HeadScanner('request')
     const cut = latin1(HEAD)
     scanner.push(cut.subarray(0, 20))
@@ -107,7 +107,7 @@ describe('HeadScanner', () => {
     expect(scanner.head?.get('host')).toBe('b')
   })
 
-  test('takes any Uint8Array, also one in the middle of its memory', () => {
+  test('accepts any Uint8Array, even a view into larger memory', () => {
     const memory = new Uint8Array(latin1(`xx${HEAD}rest`))
     const scanner = new HeadScanner('request')
     expect(scanner.push(memory.subarray(2))).toBe('head')
@@ -116,9 +116,9 @@ describe('HeadScanner', () => {
     expect(scanner.rest.toString()).toBe('rest')
   })
 
-  test.for(['maxHeadBytes', 'maxFields'] as const)('%s is a positive integer', (name) => {
+  test.for(['maxHeadBytes', 'maxFields'] as const)('throws a RangeError unless %s is a positive integer', (name) => {
     for (const value of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, '5' as unknown as number]) {
-      const message = `${name}: got ${value}; takes a positive integer`
+      const message = `${name}: expected a positive integer, got ${value}`
       expect(() => new HeadScanner('request', { [name]: value })).toThrow(new RangeError(message))
       expect(() => parseHead(latin1(HEAD), 'request', { [name]: value })).toThrow(new RangeError(message))
     }

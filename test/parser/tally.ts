@@ -3,11 +3,11 @@ import { vi } from 'vitest'
 const INDEX = /^\d+$/
 
 /**
- * Counts what is done to bytes. A counted buffer is a Proxy that passes for a Buffer, and so is each view on it: each
- * byte that is read by its index, or by a method that reads bytes, is a look; each byte that is copied out of it is a
- * copy. A method that is not known here throws, so that nothing goes uncounted.
+ * Counts how many bytes are read and copied. A counted buffer is a Proxy that looks like a Buffer, as is each view of
+ * it. Unknown methods throw, so that nothing goes uncounted.
  */
 export class Tally {
+  /** Bytes read by index or by a method. */
   looks = 0
   copied = 0
   /** The size of each buffer that was allocated while watched. */

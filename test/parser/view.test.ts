@@ -1,16 +1,17 @@
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
+import type { Headers } from '../../src/parser/index.ts'
 import { REQUEST, request, response, sent, thrownBy } from './heads.ts'
 
 describe('head.headers as an object', () => {
   const OBJECT = { Host: 'a.example', 'X-One': ['1', '2'], Cookie: 'a=1', Empty: '' }
 
-  test('is one and the same', () => {
+  test('is the same object on each read', () => {
     const head = request()
     expect(head.headers).toBe(head.headers)
   })
 
-  test('has each name once, under the case it came in first', () => {
+  test('has each name once, in the case of its first field', () => {
     const { headers } = request()
     expect(Object.keys(headers)).toEqual(['Host', 'X-One', 'Cookie', 'Empty'])
     expect(Object.entries(headers)).toEqual(Object.entries(OBJECT))
@@ -40,7 +41,29 @@ describe('head.headers as an object', () => {
     expect(head.get('NEW')).toBe('m')
   })
 
-  test('has nothing that is not a field', () => {
+  test('deletes a field that is set to undefined in any way', () => {
+    const writes: ((headers: Headers) => unknown)[] = [
+      (headers) => {
+        headers.cookie = undefined
+      },
+      (headers) => Object.assign(headers, { COOKIE: undefined }),
+      (headers) => Reflect.set(headers, 'Cookie', undefined),
+    ]
+    for (const write of writes) {
+      const head = request()
+      write(head.headers)
+      expect(head.has('cookie')).toBe(false)
+      expect({ ...head.headers }).toEqual({ Host: 'a.example', 'X-One': ['1', '2'], Empty: '' })
+      head.headers['X-One'] = undefined
+      head.headers.Absent = undefined
+      expect(Object.keys(head.headers)).toEqual(['Host', 'Empty'])
+    }
+    const untouched = request()
+    untouched.headers.Absent = undefined
+    expect(sent(untouched)).toBe(REQUEST)
+  })
+
+  test('has no inherited properties', () => {
     const { headers } = request()
     for (const name of [
       'toString',
@@ -60,7 +83,7 @@ describe('head.headers as an object', () => {
     expect(Object.getOwnPropertySymbols(headers)).toEqual([])
   })
 
-  test('can be awaited and printed with a field named then, toJSON, toString or inspect', async () => {
+  test('can be awaited and printed with fields named then, toJSON, toString and inspect', async () => {
     const { headers } = request(
       'GET / HTTP/1.0\r\nthen: 1\r\ntoJSON: 2\r\ntoString: 3\r\ninspect: 4\r\nvalueOf: 5\r\n\r\n',
     )
@@ -69,7 +92,7 @@ describe('head.headers as an object', () => {
     expect(inspect(headers)).toBe("{ then: '1', toJSON: '2', toString: '3', inspect: '4', valueOf: '5' }")
   })
 
-  test('gives a descriptor that says what it is', () => {
+  test('returns property descriptors', () => {
     expect(Object.getOwnPropertyDescriptor(request().headers, 'host')).toEqual({
       value: 'a.example',
       writable: true,
@@ -78,7 +101,7 @@ describe('head.headers as an object', () => {
     })
   })
 
-  test('takes no symbol, no accessor, no prototype and no freezing', () => {
+  test('refuses symbols, accessors, prototypes and freezing', () => {
     const head = request()
     const { headers } = head
     expect(thrownBy(() => Object.assign(headers, { [Symbol('s')]: 'x' }))).toBeInstanceOf(TypeError)
@@ -99,7 +122,7 @@ describe('writing head.headers', () => {
     expect(sent(head)).toBe('GET /path?q HTTP/1.1\r\nHost: b\r\nX-One: 3\r\nx-one: 4\r\nEmpty:\r\nNew: n\r\n\r\n')
   })
 
-  test('by Object.assign and Reflect', () => {
+  test('works with Object.assign and Reflect', () => {
     const head = response()
     Object.assign(head.headers, { X: 'z', 'Set-Cookie': ['c=3'] })
     expect(Reflect.set(head.headers, 'A', 'b')).toBe(true)
@@ -109,11 +132,11 @@ describe('writing head.headers', () => {
 })
 
 describe.for(['__proto__', 'constructor', 'get', 'set', 'toString', 'then', 'hasOwnProperty', 'first'])(
-  'a field called %s is just a field',
+  'a field called %s is not special',
   (name) => {
     const text = `HTTP/1.1 200 OK\r\n${name}: 1\r\nX: y\r\n\r\n`
 
-    test('read from the wire', () => {
+    test('when received', () => {
       const head = response(text)
       expect(head.get(name)).toBe('1')
       expect(head.headers[name]).toBe('1')
@@ -129,7 +152,7 @@ describe.for(['__proto__', 'constructor', 'get', 'set', 'toString', 'then', 'has
       expect(sent(head)).toBe(text)
     })
 
-    test('written', () => {
+    test('when set', () => {
       const plain: Record<string, unknown> = {}
       const before = plain[name]
       const head = response('HTTP/1.1 200 OK\r\nX: y\r\n\r\n')

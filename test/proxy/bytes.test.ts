@@ -1,36 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import type { ProxyOptions } from '../../src/index.ts'
 import { Backend, connect } from '../helpers/net.ts'
 import { expectNoWarnings, GET, OK, startProxy } from '../helpers/proxy.ts'
-import { turns } from '../helpers/turns.ts'
+import { SETUPS } from './setups.ts'
 
 expectNoWarnings()
 
 const host = '127.0.0.1'
 const MIB = 1 << 20
 
-const slowly = () => turns(20)
-
-/** Setups between which neither side can see a difference. */
-const MODES: [name: string, options: (port: number) => ProxyOptions][] = [
-  ['plain', (port) => ({ lookup: () => ({ port, host }) })],
-  [
-    'a slow lookup',
-    (port) => ({
-      lookup: async () => {
-        await slowly()
-        return { port, host }
-      },
-    }),
-  ],
-  ['a response that is awaited', (port) => ({ lookup: () => ({ port, host }), responseHeadTimeout: 60_000 })],
-  ['modify', (port) => ({ lookup: () => ({ port, host }), modify: () => undefined })],
-  ['slow hooks', (port) => ({ lookup: () => slowly().then(() => ({ port, host })), modify: slowly })],
-]
-
-for (const [mode, options] of MODES) {
-  describe(`with ${mode}`, () => {
+for (const [name, options] of SETUPS) {
+  describe(`with ${name}`, () => {
     async function meet(first: string | Buffer) {
       const backend = await Backend.start()
       const { port, server } = await startProxy(options(backend.port))
@@ -40,7 +20,7 @@ for (const [mode, options] of MODES) {
     }
 
     for (const size of [1, 1000, 65_536, MIB]) {
-      test(`a body of ${size} bytes that is sent at once with the head arrives once and in order`, async () => {
+      test(`passes a body of ${size} bytes that is sent with the head`, async () => {
         const body = randomBytes(size)
         const request = Buffer.concat([
           Buffer.from(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${size}\r\n\r\n`),
@@ -60,7 +40,7 @@ for (const [mode, options] of MODES) {
       })
     }
 
-    test('a body that follows in many pieces', async () => {
+    test('passes a body that follows in many pieces', async () => {
       const { client, peer } = await meet('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n')
       let sent = ''
       for (let i = 0; i < 200; i++) {
@@ -73,7 +53,7 @@ for (const [mode, options] of MODES) {
       expect(text.slice(text.indexOf('\r\n\r\n') + 4)).toBe(`${sent}0\r\n\r\n`)
     })
 
-    test('pipelined requests, and their responses', async () => {
+    test('passes pipelined requests and their responses', async () => {
       const requests = Array.from({ length: 50 }, (_, i) => `GET /${i} HTTP/1.1\r\nHost: a\r\n\r\n`).join('')
       const { client, peer } = await meet(requests)
       expect((await peer.untilLength(requests.length)).toString()).toBe(requests)
@@ -82,7 +62,7 @@ for (const [mode, options] of MODES) {
       expect((await client.untilLength(responses.length)).toString()).toBe(responses)
     })
 
-    test('frames behind the request, and behind its 101', async () => {
+    test('passes frames after the request and after its 101', async () => {
       const upgrade = 'GET / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n'
       const { client, peer } = await meet(`${upgrade}\x81\x00early`)
       expect(await peer.until('early')).toBe(`${upgrade}\x81\x00early`)
@@ -95,7 +75,7 @@ for (const [mode, options] of MODES) {
       await client.until('pong')
     })
 
-    test('bytes that are no HTTP any more, both ways at once', async () => {
+    test('passes bytes of another protocol in both directions at once', async () => {
       const { client, peer } = await meet(GET)
       await peer.until('\r\n\r\n')
       peer.write(OK)
@@ -110,7 +90,7 @@ for (const [mode, options] of MODES) {
   })
 }
 
-test('a head that comes one byte at a time is one head', async () => {
+test('reads a head that arrives byte by byte', async () => {
   const backend = await Backend.start()
   const { port } = await startProxy(() => ({ port: backend.port, host }))
   const client = await connect(port)
@@ -118,7 +98,7 @@ test('a head that comes one byte at a time is one head', async () => {
   expect(await (await backend.next()).until('rest')).toBe(`${GET}rest`)
 })
 
-test('an empty line before the request is dropped', async () => {
+test('drops an empty line before the request', async () => {
   const backend = await Backend.start()
   const { port } = await startProxy(() => ({ port: backend.port, host }))
   const client = await connect(port)
@@ -126,7 +106,7 @@ test('an empty line before the request is dropped', async () => {
   expect(await (await backend.next()).until('rest')).toBe(`${GET}rest`)
 })
 
-test('not a byte of a refused head reaches a backend, nor what came with it', async () => {
+test('sends no byte of a refused head to a backend, nor the bytes after it', async () => {
   const backend = await Backend.start()
   const { port } = await startProxy(() => ({ port: backend.port, host }))
   for (const head of [

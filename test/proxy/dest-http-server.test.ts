@@ -27,10 +27,10 @@ const digest: http.RequestListener = async (request, response) => {
   response.end(hash.digest('hex'))
 }
 
-describe('an http.Server of this process', () => {
+describe('a Dest with an http.Server of this process', () => {
   for (const [when, wait] of HOOKS) {
     for (const size of [0, 1, 1000, 1 << 20]) {
-      test(`gets a POST of ${size} bytes, sent with its head; found ${when}`, async () => {
+      test(`gets a POST of ${size} bytes that is sent with its head; lookup ${when}`, async () => {
         const server = http.createServer(digest)
         const { port } = await startProxy(async () => {
           await wait()
@@ -45,6 +45,24 @@ describe('an http.Server of this process', () => {
     }
   }
 
+  test('ends a stalled request after a listening event', async () => {
+    const server = http.createServer({ requestTimeout: 300, headersTimeout: 200, connectionsCheckingInterval: 50 })
+    onTestFinished(() => void server.close())
+    server.emit('listening')
+    const { port } = await startProxy(() => ({ server }))
+    const body = await connect(port)
+    body.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n1')
+    expect(await body.ended()).toMatch(/^HTTP\/1\.1 408 /)
+  })
+
+  test('ends a connection that is silent for longer than its time-out', async () => {
+    const server = http.createServer().setTimeout(200)
+    const { port } = await startProxy(() => ({ server }))
+    const client = await connect(port)
+    client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n1')
+    expect(await client.ended()).toBe('')
+  })
+
   test('gets pipelined requests in order', async () => {
     const server = http.createServer((request, response) => response.end(`<${request.url}>`))
     const { port } = await startProxy(() => ({ server }))
@@ -55,7 +73,7 @@ describe('an http.Server of this process', () => {
     expect([...text.matchAll(/<(.*?)>/g)].map(([, url]) => url)).toEqual(urls)
   })
 
-  test('gets an upgrade, with what came behind it', async () => {
+  test('gets an upgrade with the bytes after it', async () => {
     const server = http.createServer()
     server.on('upgrade', (_, socket: net.Socket, first: Buffer) => {
       socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n')
@@ -71,7 +89,7 @@ describe('an http.Server of this process', () => {
     await client.ended()
   })
 
-  test('is given no part in modify', async () => {
+  test('does not call modify', async () => {
     const server = http.createServer((_, response) => response.end('plain'))
     const modify = () => {
       throw new Error('modify was asked')
@@ -82,7 +100,7 @@ describe('an http.Server of this process', () => {
     expect(await client.until('plain')).toMatch(/^HTTP\/1\.1 200 OK/)
   })
 
-  test('may speak HTTP/2', async () => {
+  test('works for an HTTP/2 server', async () => {
     const server = http2.createServer((request, response) => response.end(`${request.method} ${request.url}`))
     for (const [, wait] of HOOKS) {
       const { port } = await startProxy(async () => {

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import net from 'node:net'
 import tls from 'node:tls'
 import { describe, expect, test } from 'vitest'
-import { createServer, type Dest, handler } from '../../src/index.ts'
+import { createServer, type Dest, handler, type ProxyOptions } from '../../src/index.ts'
 import { connect, deadPort, listen, type Peer } from '../helpers/net.ts'
 import { expectNoWarnings, GET, startProxy, Watch } from '../helpers/proxy.ts'
 import { certificate, connectTls } from '../helpers/tls.ts'
@@ -13,7 +13,7 @@ expectNoWarnings()
 
 const HELLO = `${GET}hello`
 
-/** Servers that send back what they get, each in its own way. */
+/** Echo servers that read in different ways. */
 const ECHOES: [name: string, listener: (socket: net.Socket) => void][] = [
   ['listens for data at once', (socket) => socket.on('data', (chunk) => socket.write(chunk))],
   ['pipes', (socket) => void socket.pipe(socket)],
@@ -48,10 +48,19 @@ const HOOKS: [name: string, wait: () => Promise<void> | undefined][] = [
   ['later', turn],
 ]
 
-describe('a server of this process', () => {
+describe('a Dest with a server of this process', () => {
+  test('is recognised by its methods, because Bun`s http.Server is not a net.Server', async () => {
+    const server = new EventEmitter().on('connection', (socket: net.Socket) => socket.end('served'))
+    const methods = { listen() {}, close() {}, address() {} }
+    const { port } = await startProxy(() => ({ server: Object.assign(server, methods) as unknown as net.Server }))
+    const client = await connect(port)
+    client.write(GET)
+    expect(await client.ended()).toBe('served')
+  })
+
   for (const [name, listener] of ECHOES) {
     for (const [when, wait] of HOOKS) {
-      test(`that ${name} gets the head, what came with it, and all that follows; found ${when}`, async () => {
+      test(`gets every byte if it ${name}; lookup ${when}`, async () => {
         const server = net.createServer(listener)
         const { port } = await startProxy(async () => {
           await wait()
@@ -63,7 +72,7 @@ describe('a server of this process', () => {
         client.write(' again')
         expect(await client.until('again')).toBe(`${HELLO} again`)
         client.end()
-        // Node ends the socket of a server that does not know of half-open ones.
+        // Node ends the socket of a server without allowHalfOpen.
         expect(await client.ended()).toBe(`${HELLO} again`)
         await client.closed()
       })
@@ -72,7 +81,7 @@ describe('a server of this process', () => {
 
   for (const [name, listener] of ECHOES) {
     for (const [when, wait] of HOOKS) {
-      test(`that ${name} gets 1 MiB that was sent at once with the head; found ${when}`, async () => {
+      test(`gets 1 MiB sent with the head if it ${name}; lookup ${when}`, async () => {
         const server = net.createServer({ allowHalfOpen: true }, (socket) => {
           listener(socket)
           socket.on('end', () => socket.end())
@@ -87,7 +96,7 @@ describe('a server of this process', () => {
     }
   }
 
-  test('finds a socket that is paused when it pauses it', async () => {
+  test('can pause the socket', async () => {
     const read: Buffer[] = []
     let given: net.Socket | undefined
     const server = net.createServer((socket) => {
@@ -108,7 +117,7 @@ describe('a server of this process', () => {
     expect(Buffer.concat(read).toString()).toBe(HELLO)
   })
 
-  test('gets the FIN of a client that ended its side while lookup was busy', async () => {
+  test('gets the FIN of a client that ended its side during lookup', async () => {
     const server = net.createServer((socket) => socket.pipe(socket))
     for (const request of [GET, HELLO]) {
       const { port } = await startProxy(async () => {
@@ -121,7 +130,7 @@ describe('a server of this process', () => {
     }
   })
 
-  test('gets the head as lookup left it', async () => {
+  test('gets lookup`s edits of the head', async () => {
     const server = net.createServer((socket) => socket.pipe(socket))
     const { port } = await startProxy((head) => {
       head.headers.Via = '1.1 badass'
@@ -132,7 +141,7 @@ describe('a server of this process', () => {
     expect(await client.ended()).toBe('GET / HTTP/1.1\r\nHost: a\r\nVia: 1.1 badass\r\n\r\nhello')
   })
 
-  test('keeps its half-open sockets where it allows them, and only there', async () => {
+  test('has half-open sockets only with allowHalfOpen', async () => {
     const openness: boolean[] = []
     const listener = (socket: net.Socket) => {
       openness.push(socket.allowHalfOpen)
@@ -147,7 +156,7 @@ describe('a server of this process', () => {
     expect(openness).toEqual([false, true])
   })
 
-  test('counts what goes either way, and is told of by the events', async () => {
+  test('is counted and published', async () => {
     const watch = new Watch()
     const server = net.createServer((socket) => socket.pipe(socket))
     const proxy = await startProxy(() => ({ server }))
@@ -163,10 +172,10 @@ describe('a server of this process', () => {
     await watch.until('close')
     expect(connection).toMatchObject({ state: 'Closed', bytesRead: GET.length + 4, bytesWritten: GET.length + 4 })
     expect(proxy.server.counters).toMatchObject({ connected: 1, bytesRead: GET.length + 4, open: 0 })
-    expect(watch.names).toEqual(['open', 'routed', 'connected', 'close'])
+    expect(watch.names).toEqual(['open', 'routed', 'connected', 'end', 'close'])
   })
 
-  test('can be what errback falls back to, after the client has ended its side', async () => {
+  test('can be the Dest of errback after the client ended its side', async () => {
     const server = net.createServer((socket) => socket.pipe(socket))
     const dead = await deadPort()
     const { port } = await startProxy<Dest>({
@@ -181,7 +190,7 @@ describe('a server of this process', () => {
     expect(await client.ended()).toBe(HELLO)
   })
 
-  test('can be a proxy again', async () => {
+  test('can be another proxy', async () => {
     const server = net.createServer((socket) => socket.pipe(socket))
     const inner = createServer((head) => {
       head.headers.Inner = '1'
@@ -197,7 +206,7 @@ describe('a server of this process', () => {
     await inner.drain()
   })
 
-  test('is never given a client that goes in the last moment', async () => {
+  test('does not get a client that leaves at the last moment', async () => {
     const given: net.Socket[] = []
     const inner = net.createServer((socket) => given.push(socket))
     const { port, server } = await startProxy(() => {
@@ -213,7 +222,7 @@ describe('a server of this process', () => {
     expect(given).toEqual([])
   })
 
-  test('is never given a client that has left', async () => {
+  test('does not get a client that has left', async () => {
     const watch = new Watch()
     let found: () => void = () => undefined
     const given: net.Socket[] = []
@@ -238,12 +247,12 @@ describe('a server of this process', () => {
 })
 
 describe('behind handler() in a tls.Server', () => {
-  async function secured(lookup: Parameters<typeof handler>[0]): Promise<Peer> {
+  async function secured(lookup: ProxyOptions['lookup']): Promise<Peer> {
     return connectTls(await listen(tls.createServer(certificate(), handler(lookup as never))))
   }
 
   for (const [name, listener] of ECHOES) {
-    test(`a server that ${name} gets it all`, async () => {
+    test(`gets every byte if it ${name}`, async () => {
       const server = net.createServer(listener)
       const client = await secured(async () => {
         await turn()
@@ -256,7 +265,7 @@ describe('behind handler() in a tls.Server', () => {
     })
   }
 
-  test('lookup is told that the client came over TLS', async () => {
+  test('client.encrypted is true', async () => {
     const seen: boolean[] = []
     const client = await secured((_: unknown, { encrypted }: { encrypted: boolean }) => void seen.push(encrypted))
     client.write(GET)

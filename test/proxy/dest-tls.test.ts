@@ -18,13 +18,13 @@ const UNREACHED = answer('502 Bad Gateway', 'CONNECT_FAILED')
 interface Backend {
   server: tls.Server
   port: number
-  /** What each connection received, up to its end. */
+  /** The bytes that each connection received. */
   requests: string[]
-  /** The server names that clients asked for. */
+  /** The server names that clients requested. */
   names: (string | false)[]
 }
 
-/** A backend over TLS, which answers a request that has ended. */
+/** A TLS backend that answers after the request has ended. */
 async function start(on?: net.ListenOptions): Promise<Backend> {
   const requests: string[] = []
   const names: (string | false)[] = []
@@ -65,7 +65,7 @@ async function refused(dest: Dest): Promise<Error> {
 describe('a backend over TLS', () => {
   const host = '127.0.0.1'
 
-  test('that nobody vouches for makes a 502, and is sent nothing', async () => {
+  test('gets nothing if its certificate is not trusted; the client gets a 502', async () => {
     const backend = await start()
     const dests: Dest[] = [
       { port: backend.port, host, tls: true },
@@ -82,16 +82,16 @@ describe('a backend over TLS', () => {
     expect(backend.requests.join('')).toBe('')
   })
 
-  test('is reached by address and by name where its certificate is right', async () => {
+  test('is reached by address and by name if its certificate matches', async () => {
     const backend = await start()
     await converse({ port: backend.port, host, tls: { ca } }, backend)
     await converse({ port: backend.port, host: 'localhost', tls: { ca } }, backend)
     await converse({ port: backend.port, tls: { ca } }, backend)
-    // RFC 6066 3: an address is no server name.
+    // RFC 6066 3: a server name is not an address.
     expect(backend.names).toEqual([false, 'localhost', 'localhost'])
   })
 
-  test('is asked for the server name that the options say', async () => {
+  test('gets the server name of the options', async () => {
     const backend = await start()
     await converse({ port: backend.port, host, tls: { ca, servername: 'backend.test' } }, backend)
     expect(backend.names).toEqual(['backend.test'])
@@ -99,7 +99,7 @@ describe('a backend over TLS', () => {
     expect(cause).toMatchObject({ code: 'ERR_TLS_CERT_ALTNAME_INVALID' })
   })
 
-  test('may be trusted blindly', async () => {
+  test('is reached without a check with rejectUnauthorized: false', async () => {
     const backend = await start()
     await converse({ port: backend.port, host, tls: { rejectUnauthorized: false } }, backend)
   })
@@ -112,7 +112,7 @@ describe('a backend over TLS', () => {
     expect(backend.names[0]).toBe('backend.test')
   })
 
-  test('is reached over a socket of one`s own: connecting, connected, or in memory', async () => {
+  test('is reached over a user`s socket: connecting, connected or in memory', async () => {
     const backend = await start()
     const options = { ca, servername: 'backend.test' }
     await converse({ connect: () => net.connect(backend.port, host), tls: options }, backend)
@@ -126,7 +126,7 @@ describe('a backend over TLS', () => {
     expect(backend.names).toEqual(['backend.test', 'backend.test', 'backend.test'])
   })
 
-  test('is reached over TLS of one`s own: in its handshake, or after it', async () => {
+  test('is reached over a user`s TLS socket, during its handshake or after it', async () => {
     const backend = await start()
     const half: net.SocketConstructorOpts = { allowHalfOpen: true }
     const open = () => tls.connect({ port: backend.port, host, ca, ...half })
@@ -139,19 +139,19 @@ describe('a backend over TLS', () => {
     })
   })
 
-  test('that speaks no TLS makes a 502', async () => {
+  test('causes a 502 if it does not speak TLS', async () => {
     const port = await listen(net.createServer((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')))
     expect(await refused({ port, host, tls: { ca } })).toMatchObject({
       cause: { code: expect.stringMatching(/^ERR_SSL/) },
     })
   })
 
-  test('that leaves in the handshake makes a 502', async () => {
+  test('causes a 502 if it closes during the handshake', async () => {
     const port = await listen(net.createServer((socket) => socket.resume().end()))
     expect(await refused({ port, host, tls: { ca } })).toMatchObject({ code: 'CONNECT_FAILED' })
   })
 
-  test('that does not answer the handshake makes a 504 after connectTimeout', async () => {
+  test('causes a 504 if the handshake exceeds connectTimeout', async () => {
     const closed: Promise<unknown>[] = []
     const silent = net.createServer((socket) => {
       socket.resume().on('error', () => undefined)
@@ -169,7 +169,7 @@ describe('a backend over TLS', () => {
     expect(closed).toHaveLength(2)
   })
 
-  test('with options that tls.connect refuses makes a 502, and leaves no stream of one`s own behind', async () => {
+  test('causes a 502 if tls.connect refuses the options, and the user`s stream is destroyed', async () => {
     const backend = await start()
     const wrong = { ca, minVersion: 'TLSv9' as tls.SecureVersion }
     expect(await refused({ port: backend.port, host, tls: wrong })).toMatchObject({
@@ -184,14 +184,14 @@ describe('a backend over TLS', () => {
     expect(opened?.destroyed).toBe(true)
   })
 
-  test('over a socket that is refused makes a 502', async () => {
+  test('causes a 502 over a socket that is refused', async () => {
     const port = await deadPort()
     expect(await refused({ connect: () => net.connect(port, host), tls: { ca } })).toMatchObject({
       cause: { code: 'ECONNREFUSED' },
     })
   })
 
-  test('and the stream under it are both gone when the client is reset', async () => {
+  test('is destroyed with its underlying stream when the client resets', async () => {
     const backend = await start()
     const watch = new Watch()
     const [near, far] = duplexPair()
@@ -208,7 +208,7 @@ describe('a backend over TLS', () => {
     expect(watch.codes).toEqual(['CLIENT_RESET'])
   })
 
-  test('gets a body of 1 MiB that came with the head, and its answer goes through modify', async () => {
+  test('gets a body of 1 MiB that came with the head, and its response passes modify', async () => {
     const backend = await start()
     const { port } = await startProxy({
       lookup: () => ({ port: backend.port, host, tls: { ca } }),

@@ -2,14 +2,14 @@ import { lookup } from 'node:dns/promises'
 import net from 'node:net'
 import { describe, expect, test } from 'vitest'
 import type { Dest } from '../../src/index.ts'
-import { isDest, isServerDest } from '../../src/proxy/upstream.ts'
+import { readDest } from '../../src/proxy/dest.ts'
 import { Backend, connect, deadPort, listen } from '../helpers/net.ts'
 import { answer, ask, converse, expectNoWarnings, GET, OK, startProxy, Watch, withoutDate } from '../helpers/proxy.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 
 expectNoWarnings()
 
-/** One request and its answer, through a proxy to that Dest. */
+/** Sends one request through a proxy to that Dest, and returns the answer. */
 async function converseBy(dest: Dest, backend: Backend): Promise<void> {
   const { port } = await startProxy(() => dest)
   await converse(port, backend)
@@ -32,20 +32,20 @@ describe('a Dest with a port', () => {
     await converseBy({ port: backend.port, host: '::1' }, backend)
   })
 
-  test('reaches a host by name, on whichever of its addresses it listens', async () => {
+  test('reaches a host by name, on any of its addresses', async () => {
     for (const { address } of await lookup('localhost', { all: true })) {
       const backend = await start({ port: 0, host: address })
       await converseBy({ port: backend.port, host: 'localhost' }, backend)
     }
   })
 
-  test('is on localhost unless it says other', async () => {
+  test('means localhost by default', async () => {
     const backend = await Backend.start()
     await converseBy({ port: backend.port }, backend)
     await converseBy({ port: backend.port, host: undefined }, backend)
   })
 
-  test('that refuses makes a 502', async () => {
+  test('causes a 502 if it refuses the connection', async () => {
     const watch = new Watch()
     for (const host of ['127.0.0.1', '::1', 'localhost']) {
       const dead = await deadPort(host)
@@ -60,7 +60,7 @@ describe('a Dest with a port', () => {
     expect(watch.codes).toHaveLength(3)
   })
 
-  test('on a host that does not exist makes a 502', async () => {
+  test('causes a 502 if the host does not exist', async () => {
     const watch = new Watch()
     const { port } = await startProxy(() => ({ port: 80, host: 'no-such-host.invalid' }))
     expect(withoutDate(await ask(port))).toBe(answer('502 Bad Gateway', 'CONNECT_FAILED'))
@@ -74,14 +74,14 @@ describe('a Dest with a path', () => {
     await converseBy({ path }, await start({ path }))
   })
 
-  test('that is not there makes a 502', async () => {
+  test('causes a 502 if it does not exist', async () => {
     const watch = new Watch()
     const { port } = await startProxy(() => ({ path: '/no/such/socket' }))
     expect(withoutDate(await ask(port))).toBe(answer('502 Bad Gateway', 'CONNECT_FAILED'))
     expect(watch.all('error')[0]?.error.cause).toMatchObject({ code: 'ENOENT' })
   })
 
-  test('is reached from a proxy that itself listens on a Unix socket', async () => {
+  test('is reached from a proxy that listens on a Unix socket', async () => {
     const backend = await Backend.start()
     const path = `${temporaryDirectory()}/proxy.sock`
     const { server } = await startProxy(() => ({ port: backend.port, host: '127.0.0.1' }))
@@ -100,7 +100,7 @@ describe('the form of a Dest', () => {
   const server = net.createServer()
   const open = () => new net.Socket()
 
-  test('is that of the property which is right for one; others are the user`s own', async () => {
+  test('is decided by the property with the right type; others belong to the user', async () => {
     const backend = await Backend.start()
     const { port } = backend
     for (const extra of [
@@ -118,13 +118,13 @@ describe('the form of a Dest', () => {
     }
   })
 
-  test('is connect before server, server before path, path before port', () => {
-    expect(isServerDest({ server, path: '/x', port: 1 })).toBe(true)
-    expect(isServerDest({ connect: open, server })).toBe(false)
-    expect(isServerDest({ server: {} })).toBe(false)
+  test('prefers connect, then server, then path, then port', () => {
+    expect(readDest({ server, path: '/x', port: 1 })?.kind).toBe('server')
+    expect(readDest({ connect: open, server })?.kind).toBe('connect')
+    expect(readDest({ server: {}, path: '/x', port: 1 })?.kind).toBe('path')
   })
 
-  test('a path goes before a port', async () => {
+  test('uses the path of a Dest with a path and a port', async () => {
     const path = `${temporaryDirectory()}/backend.sock`
     const backend = await start({ path })
     await converseBy({ path, port: await deadPort() }, backend)
@@ -138,10 +138,10 @@ describe('the form of a Dest', () => {
     { server },
     { connect: open },
   ]) {
-    test(`is there in ${Object.keys(right)} ${String(Object.values(right)[0])}`, () => {
-      expect(isDest(right)).toBe(true)
-      expect(isDest(Object.assign(Object.create(null), right))).toBe(true)
-      expect(isDest(Object.create(right))).toBe(true)
+    test(`accepts ${Object.keys(right)} ${String(Object.values(right)[0])}`, () => {
+      for (const dest of [right, Object.assign(Object.create(null), right), Object.create(right)]) {
+        expect(readDest(dest)).toMatchObject({ kind: Object.keys(right)[0] })
+      }
     })
   }
 
@@ -171,8 +171,8 @@ describe('the form of a Dest', () => {
     { tls: true },
   ]) {
     const shown = typeof wrong === 'symbol' ? 'a symbol' : JSON.stringify(wrong)
-    test(`is not there in ${shown ?? typeof wrong}`, () => {
-      expect(isDest(wrong)).toBe(false)
+    test(`refuses ${shown ?? typeof wrong}`, () => {
+      expect(readDest(wrong)).toBeUndefined()
     })
   }
 })

@@ -21,7 +21,7 @@ async function meet() {
   return { watch, backend, port, server, client, peer }
 }
 
-/** Whether a promise has been settled by now. */
+/** Whether a promise has settled. */
 async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   let settled = false
   promise.then(
@@ -33,14 +33,14 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
 }
 
 describe('drain', () => {
-  test('resolves at once where nothing is open', async () => {
+  test('resolves at once if nothing is open', async () => {
     const { server, port } = await startProxy(() => undefined)
     await server.drain()
     expect(server.listening).toBe(false)
     await expect(connect(port)).rejects.toThrow(/ECONNREFUSED/)
   })
 
-  test('lets what is open finish, takes nobody new, and then resolves', async () => {
+  test('refuses new connections, and resolves when the open ones have finished', async () => {
     const { server, port, client, peer } = await meet()
     const drained = server.drain()
     await expect(connect(port)).rejects.toThrow(/ECONNREFUSED/)
@@ -55,7 +55,7 @@ describe('drain', () => {
     expect(server.counters.open).toBe(0)
   })
 
-  test('does not wait for a client that has sent nothing, only for one that has begun', async () => {
+  test('does not wait for a client that has sent nothing', async () => {
     const watch = new Watch()
     const { server, port } = await startProxy({ lookup: () => undefined, headTimeout: 0 })
     const silent = await connect(port)
@@ -73,17 +73,17 @@ describe('drain', () => {
     await drained
   })
 
-  test('resets what is left after its ms', async () => {
+  test('resets open connections after its ms', async () => {
     const { server, client, peer, watch } = await meet()
     await server.drain(20)
     expect(server.active.size).toBe(0)
     await Promise.all([client.closed(), peer.closed()])
     expect([client.error?.code, peer.error?.code]).toEqual(['ECONNRESET', 'ECONNRESET'])
-    expect(watch.names).toEqual(['open', 'routed', 'connected', 'error', 'close'])
+    expect(watch.names).toEqual(['open', 'routed', 'connected', 'error', 'end', 'close'])
     expect(watch.codes).toEqual(['DESTROYED'])
   })
 
-  test('with 0 ms resets at once, in whatever state', async () => {
+  test('with 0 ms resets at once in any state', async () => {
     const watch = new Watch()
     const { port, server } = await startProxy(() => new Promise<undefined>(() => undefined))
     const clients = [await connect(port), await connect(port), await connect(port)]
@@ -107,7 +107,7 @@ describe('drain', () => {
     expect(client.error?.code).toBe('ECONNRESET')
   })
 
-  test('can be asked twice, and again when it is over', async () => {
+  test('can be called twice, and again later', async () => {
     const { server, client } = await meet()
     const first = server.drain()
     const second = server.drain(20)
@@ -117,7 +117,7 @@ describe('drain', () => {
     await server.drain()
   })
 
-  test('works on a server that does not listen, with connections emitted by hand', async () => {
+  test('works on a server that does not listen', async () => {
     const backend = await Backend.start()
     const server = createServer(() => ({ port: backend.port, host }))
     const front = net.createServer({ allowHalfOpen: true }, (socket) => void server.emit('connection', socket))
@@ -138,7 +138,7 @@ describe('drain', () => {
     expect(server.counters).toMatchObject({ accepted: 1, open: 0 })
   })
 
-  test('the sockets that it refuses may break at once', async () => {
+  test('ignores errors of the sockets that it refuses', async () => {
     const { server, client } = await meet()
     const drained = server.drain()
     const broken = new net.Socket()
@@ -149,7 +149,7 @@ describe('drain', () => {
     await drained
   })
 
-  test('leaves a server that can listen again', async () => {
+  test('lets the server listen again', async () => {
     const { server, backend, client } = await meet()
     client.reset()
     await server.drain()
@@ -158,7 +158,7 @@ describe('drain', () => {
     await (await backend.next()).until('\r\n\r\n')
   })
 
-  test('leaves no timer: a long one does not keep what is over', async () => {
+  test('leaves no timer', async () => {
     const { server, client } = await meet()
     client.reset()
     for (const ms of [60_000, 2 ** 31, Number.MAX_VALUE, Number.POSITIVE_INFINITY]) await server.drain(ms)
@@ -168,7 +168,9 @@ describe('drain', () => {
   for (const wrong of [-1, Number.NaN, '5', null, {}]) {
     test(`refuses ${String(wrong)}`, async () => {
       const { server, port } = await startProxy(() => undefined)
-      await expect(server.drain(wrong as number)).rejects.toThrow(new TypeError(`drain: got ${wrong}; takes ms from 0`))
+      await expect(server.drain(wrong as number)).rejects.toThrow(
+        new TypeError(`drain: expected milliseconds (0 or more), got ${wrong}`),
+      )
       const client = await connect(port)
       client.end()
       await client.ended()
@@ -177,7 +179,7 @@ describe('drain', () => {
 })
 
 describe('close', () => {
-  test('lets what is open go on, as that of any net.Server', async () => {
+  test('lets open connections continue', async () => {
     const { server, port, client, peer } = await meet()
     const closed = once(server, 'close')
     server.close()
@@ -189,7 +191,7 @@ describe('close', () => {
   })
 })
 
-test('handler keeps connections of its own, on whatever server', async () => {
+test('handler has its own connections, on any server', async () => {
   const backend = await Backend.start()
   const proxied = handler(() => ({ port: backend.port, host }))
   const port = await listen(net.createServer(proxied))
@@ -197,7 +199,7 @@ test('handler keeps connections of its own, on whatever server', async () => {
   onTestFinished(() => void client.socket.destroy())
   client.end(GET)
   const peer = await backend.next()
-  // Also where that server`s sockets are not half-open by themselves.
+  // That server does not set allowHalfOpen.
   expect(await peer.ended()).toBe(GET)
   peer.end(OK)
   expect(await client.ended()).toBe(OK)

@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
-import { createStickyServer, type Dest, type Head } from '../../src/index.ts'
+import { createStickyServer, type Dest, type Head, type StickyDest } from '../../src/index.ts'
 import { Backend, connect, deadPort, listen } from '../helpers/net.ts'
 import { ask, GET, startProxy } from '../helpers/proxy.ts'
 
-test('errback gets the request head as lookup left it, where lookup had nothing', async () => {
+test('errback gets the request head with lookup`s edits', async () => {
   const seen: string[] = []
   const { port } = await startProxy({
     lookup: (head): Dest | undefined => void head.set('X-Lookup', '1'),
@@ -17,7 +17,7 @@ test('errback gets the request head as lookup left it, where lookup had nothing'
   expect(seen).toEqual(['HEAD', '1'])
 })
 
-test('what errback writes to the head goes to the Dest that it returns, and each errback gets the same head', async () => {
+test('errback`s edits of the head go to the Dest that it returns, and to the next errback', async () => {
   const backend = await Backend.start()
   const dead = await deadPort()
   const heads: Head[] = []
@@ -37,9 +37,9 @@ test('what errback writes to the head goes to the Dest that it returns, and each
   expect(heads[0]).toBe(heads[1])
 })
 
-test("a sticky server's errback gets it too", async () => {
+test("a sticky server's errback gets the head too", async () => {
   const targets: (string | undefined)[] = []
-  const server = createStickyServer<Dest>(
+  const server = createStickyServer<StickyDest>(
     () => undefined,
     (_error, _dest, head) => void targets.push(head.target),
   )

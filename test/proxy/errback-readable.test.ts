@@ -12,11 +12,11 @@ import { turn } from '../helpers/turns.ts'
 expectNoWarnings()
 
 const host = '127.0.0.1'
-/** More than the kernel keeps for a client that does not read. */
+/** More bytes than the kernel buffers for a client that does not read. */
 const SIZE = 1 << 26
 const SORRY = 'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\nsorry'
 
-/** A proxy that answers every client with what `source` gives. */
+/** A proxy that answers every client with the Readable of `source`. */
 async function startAnswering(source: () => unknown, limits: Limits = {}) {
   return startProxy<Dest>({ lookup: () => undefined, errback: source as () => Readable, ...limits })
 }
@@ -27,10 +27,10 @@ describe('a Readable from errback is the answer', () => {
     ['of many pieces', () => Readable.from([...SORRY].map((one) => Buffer.from(one)))],
     ['of strings', () => Readable.from([SORRY.slice(0, 20), SORRY.slice(20)])],
     ['of typed arrays', () => Readable.from([new Uint8Array(Buffer.from(SORRY))])],
-    ['of one that comes later', async () => Readable.from([SORRY])],
-    ['of both ways', () => new PassThrough().end(SORRY)],
+    ['in a promise', async () => Readable.from([SORRY])],
+    ['that is a Duplex', () => new PassThrough().end(SORRY)],
     [
-      'of what is written later',
+      'that is written later',
       () => {
         const stream = new PassThrough()
         setImmediate(() => stream.end(SORRY))
@@ -54,12 +54,12 @@ describe('a Readable from errback is the answer', () => {
     })
   }
 
-  test('of nothing: the client gets the FIN alone', async () => {
+  test('without bytes: the client only gets a FIN', async () => {
     const { port } = await startAnswering(() => Readable.from([]))
     expect(await ask(port)).toBe('')
   })
 
-  test('of one that has been read to its end already', async () => {
+  test('that has already been read to its end: the client only gets a FIN', async () => {
     const ended = new PassThrough({ autoDestroy: false })
     ended.end().resume()
     await new Promise((resolve) => ended.on('end', resolve))
@@ -75,7 +75,7 @@ describe('a Readable from errback is the answer', () => {
     expect(client.received.toString()).toBe('grün')
   })
 
-  test('also while the client still sends: what it sends is read and dropped', async () => {
+  test('while the client still sends, and drops what it sends', async () => {
     const source = new PassThrough()
     const { port } = await startAnswering(() => source)
     const client = await connect(port)
@@ -106,7 +106,7 @@ describe('a Readable from errback is the answer', () => {
     expect(await lengthOf(client)).toBe(SIZE)
   })
 
-  test('that is large and in one piece reaches a client that is slow to read it', async () => {
+  test('reaches a slow client in full if it is large and in one piece', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     try {
       const watch = new Watch()
@@ -126,7 +126,7 @@ describe('a Readable from errback is the answer', () => {
   })
 })
 
-describe('a Readable that breaks off resets the client', () => {
+describe('a Readable that fails resets the client', () => {
   const cause = new Error('broke')
   const BROKEN: [name: string, source: () => unknown, cause: object | undefined][] = [
     ['before its first byte', () => new Readable({ read() {} }).destroy(cause), cause],
@@ -141,9 +141,9 @@ describe('a Readable that breaks off resets the client', () => {
         }),
       cause,
     ],
-    ['for it was destroyed already', () => new PassThrough().destroy(), undefined],
+    ['because it was already destroyed', () => new PassThrough().destroy(), undefined],
     [
-      'for it was destroyed later, without an error',
+      'because it is destroyed without an error',
       () => {
         const stream = new PassThrough()
         setImmediate(() => stream.destroy())
@@ -151,13 +151,17 @@ describe('a Readable that breaks off resets the client', () => {
       },
       undefined,
     ],
-    ['for it is of a file that is not there', () => createReadStream('/no/such/file'), { code: 'ENOENT' }],
+    ['because its file does not exist', () => createReadStream('/no/such/file'), { code: 'ENOENT' }],
     [
-      'for it gives objects',
+      'because it emits objects',
       () => Readable.from([{ not: 'bytes' }]),
-      { message: "a stream of bytes gave { not: 'bytes' }" },
+      { message: "a stream emitted { not: 'bytes' }; expected bytes or a string" },
     ],
-    ['for it gives numbers', () => Readable.from([1, 2]), { message: 'a stream of bytes gave 1' }],
+    [
+      'because it emits numbers',
+      () => Readable.from([1, 2]),
+      { message: 'a stream emitted 1; expected bytes or a string' },
+    ],
   ]
   test('midway', async () => {
     const watch = new Watch()
@@ -190,7 +194,7 @@ describe('a Readable that breaks off resets the client', () => {
     })
   }
 
-  test('but not one that errors after its end', async () => {
+  test('but not if it fails after its end', async () => {
     const watch = new Watch()
     const source = new Readable({ read() {}, autoDestroy: false })
     source.push(SORRY)
@@ -204,7 +208,7 @@ describe('a Readable that breaks off resets the client', () => {
     expect(watch.codes).toEqual(['NO_DESTINATION'])
   })
 
-  test('a stream that can only be written to is none', async () => {
+  test('but a Writable is a wrong value', async () => {
     const watch = new Watch()
     const { port } = await startAnswering(() => new Writable({ write: (_chunk, _encoding, done) => done() }))
     expect(withoutDate(await ask(port))).toBe(answer('503 Service Unavailable', 'NO_DESTINATION'))
@@ -239,7 +243,7 @@ describe('a Readable is destroyed', () => {
     expect(source.destroyed).toBe(true)
   })
 
-  test('when it comes after the client has left, and its error then harms nobody', async () => {
+  test('when errback returns it after the client has left', async () => {
     const watch = new Watch()
     let give: (source: Readable) => void = () => undefined
     const { port } = await startAnswering(() => new Promise((resolve) => (give = resolve)))
@@ -256,7 +260,7 @@ describe('a Readable is destroyed', () => {
     expect(watch.codes).toEqual(['NO_DESTINATION', 'CLIENT_RESET'])
   })
 
-  test('when it gives nothing for halfCloseTimeout', async () => {
+  test('when it is silent for halfCloseTimeout', async () => {
     const watch = new Watch()
     const source = new PassThrough()
     const { port } = await startAnswering(() => source, { halfCloseTimeout: 20 })

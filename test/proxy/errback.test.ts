@@ -22,7 +22,7 @@ const POST = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nonce'
 const UNREACHED = answer('502 Bad Gateway', 'CONNECT_FAILED')
 type Errback = NonNullable<ProxyOptions['errback']>
 
-/** A proxy to a port on which nobody listens. */
+/** A proxy to a closed port. */
 async function startDead(errback?: Errback) {
   const dest: Dest = { port: await deadPort(), host }
   return { dest, ...(await startProxy<Dest>({ lookup: () => dest, errback })) }
@@ -33,8 +33,8 @@ const WAYS: [name: string, wait: () => void | Promise<void>][] = [
   ['later', turn],
 ]
 
-describe('errback is told', () => {
-  test('what failed, and the Dest', async () => {
+describe('errback gets', () => {
+  test('the error and the Dest', async () => {
     const told: [ProxyError, Dest | undefined][] = []
     const { port, dest } = await startDead((error, dest) => void told.push([error, dest]))
     await expect(ask(port)).rejects.toThrow(/ECONNRESET/)
@@ -43,7 +43,7 @@ describe('errback is told', () => {
     expect(told[0]![1]).toBe(dest)
   })
 
-  test('no Dest where lookup had none', async () => {
+  test('no Dest if lookup returned none', async () => {
     const told: [code: string, dest: unknown][] = []
     const errback: Errback = ({ code }, dest) => void told.push([code, dest])
     const lookups: ProxyOptions['lookup'][] = [
@@ -62,7 +62,7 @@ describe('errback is told', () => {
     ])
   })
 
-  test('of a connection that timed out, and that Dest is dropped', async () => {
+  test('a CONNECT_TIMEOUT', async () => {
     const socket = stalled()
     const codes: string[] = []
     const { port } = await startProxy({
@@ -75,7 +75,7 @@ describe('errback is told', () => {
     expect(socket.destroyed).toBe(true)
   })
 
-  test('nothing of bad heads, nor of what fails once a backend is reached', async () => {
+  test('no call for bad heads, nor for errors after the backend is connected', async () => {
     const told: string[] = []
     const errback: Errback = ({ code }) => void told.push(code)
     const backend = await Backend.start()
@@ -92,7 +92,7 @@ describe('errback is told', () => {
 describe('errback returns', () => {
   for (const [when, wait] of WAYS) {
     for (const nothing of [undefined, null]) {
-      test(`${nothing}, ${when}: the client is reset, and gets no byte`, async () => {
+      test(`${nothing}, ${when}: resets the client without a byte`, async () => {
         const watch = new Watch()
         const { port } = await startDead(async () => {
           await wait()
@@ -104,11 +104,11 @@ describe('errback returns', () => {
         expect(client.error?.code).toBe('ECONNRESET')
         expect(client.received).toHaveLength(0)
         await watch.until('close')
-        expect(watch.names).toEqual(['open', 'routed', 'error', 'close'])
+        expect(watch.names).toEqual(['open', 'routed', 'error', 'end', 'close'])
       })
     }
 
-    test(`another Dest, ${when}: it gets the request, whole and once`, async () => {
+    test(`another Dest, ${when}: sends it the request once`, async () => {
       const backend = await Backend.start()
       const { port } = await startDead(async () => {
         await wait()
@@ -119,7 +119,7 @@ describe('errback returns', () => {
     })
   }
 
-  test('another Dest, several times over, of every form', async () => {
+  test('another Dest of every form, several times', async () => {
     const watch = new Watch()
     const backend = await Backend.start()
     const tries: Dest[] = [
@@ -148,7 +148,7 @@ describe('errback returns', () => {
     expect(server.counters).toMatchObject({ connectFailures: 6, connected: 1, accepted: 1 })
   })
 
-  test('a Dest where lookup had none', async () => {
+  test('a Dest after lookup returned none', async () => {
     const backend = await Backend.start()
     const { port } = await startProxy<Dest>({ lookup: () => null, errback: () => ({ port: backend.port, host }) })
     const client = await connect(port)
@@ -167,13 +167,16 @@ describe('errback returns', () => {
     ],
     ['rejects', () => Promise.reject(cause), cause],
   ]
-  const NEITHER = new TypeError('errback returned neither nothing, nor a Readable, nor a Dest')
+  const NEITHER = expect.objectContaining({
+    name: 'TypeError',
+    message: expect.stringMatching(/^errback returned .*; expected a Dest .*, a Readable, or nothing$/),
+  })
   for (const junk of [0, '', 'text', false, {}, [], { port: 'x' }, Buffer.from('bytes'), { pipe: () => undefined }]) {
     WRONG.push([`returns ${typeof junk} ${JSON.stringify(junk)}`, () => junk, NEITHER])
     WRONG.push([`promises ${typeof junk} ${JSON.stringify(junk)}`, async () => junk, NEITHER])
   }
   for (const [name, errback, thrown] of WRONG) {
-    test(`an errback that ${name} leaves the answer to the engine, which gives the one to the first failure`, async () => {
+    test(`answers with the status of the first error if errback ${name}`, async () => {
       const watch = new Watch()
       const { port } = await startDead(errback as Errback)
       expect(withoutDate(await ask(port))).toBe(UNREACHED)
@@ -183,7 +186,7 @@ describe('errback returns', () => {
     })
   }
 
-  test('whatever it is after the client has left: nothing comes of it', async () => {
+  test('anything after the client has left: ignores it', async () => {
     const backend = await Backend.start()
     const source = new PassThrough()
     const outcomes: (() => unknown)[] = [
@@ -216,7 +219,7 @@ describe('errback returns', () => {
   })
 })
 
-describe('an errback that gives a dead Dest again and again', () => {
+describe('an errback that keeps returning a dead Dest', () => {
   const dead: [name: string, dest: () => Promise<Dest>][] = [
     ['is refused', async () => ({ port: await deadPort(), host })],
     [
@@ -227,10 +230,10 @@ describe('an errback that gives a dead Dest again and again', () => {
         },
       }),
     ],
-    ['is over already', async () => ({ connect: () => new PassThrough().destroy() })],
+    ['has already ended', async () => ({ connect: () => new PassThrough().destroy() })],
   ]
   for (const [name, make] of dead) {
-    test(`which ${name} keeps nobody else waiting, and is asked no more after 100 of them`, async () => {
+    test(`which ${name} does not block other clients, and is called 100 times at most`, async () => {
       const dest = await make()
       const watch = new Watch()
       let tries = 0
@@ -242,14 +245,14 @@ describe('an errback that gives a dead Dest again and again', () => {
       const client = await connect(port)
       client.write(GET)
       await watch.until('error', 5)
-      // The event loop still turns, and serves others.
+      // The event loop still serves other clients.
       expect(await ask(port, 'nonsense\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 /)
       expect(withoutDate(await client.ended())).toBe(UNREACHED)
       expect(tries).toBe(99)
       expect(watch.codes.filter((code) => code === 'CONNECT_FAILED')).toHaveLength(100)
     })
 
-    test(`which ${name} ends when the client leaves`, async () => {
+    test(`which ${name} stops when the client leaves`, async () => {
       const dest = await make()
       const watch = new Watch()
       let tries = 0
@@ -274,7 +277,7 @@ describe('an errback that gives a dead Dest again and again', () => {
   }
 })
 
-test('a HEAD request gets a 502 without a body, and HTTP/2 is reset', async () => {
+test('answers a HEAD request with a 502 without a body, and resets HTTP/2', async () => {
   const { port } = await startDead()
   const text = withoutDate(await ask(port, 'HEAD / HTTP/1.1\r\nHost: a\r\n\r\n'))
   expect(text).toBe(UNREACHED.slice(0, UNREACHED.indexOf('\r\n\r\n') + 4))

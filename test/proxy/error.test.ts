@@ -10,17 +10,25 @@ const STATUS: Record<ProxyErrorCode, number | undefined> = {
   BAD_PROXY_HEADER: undefined,
   PROXY_HEADER_TIMEOUT: undefined,
   BAD_HEAD: 400,
+  HTTP2_REFUSED: 505,
+  BAD_REQUEST_BODY: 400,
   HEAD_TIMEOUT: 408,
   NO_DESTINATION: 503,
   LOOKUP_FAILED: 503,
   CONNECT_FAILED: 502,
   CONNECT_TIMEOUT: 504,
   ERRBACK_FAILED: undefined,
+  REQUEST_BODY_TIMEOUT: 408,
+  REQUEST_SEND_TIMEOUT: 504,
   BAD_RESPONSE_HEAD: 502,
+  UNASKED_UPGRADE: 502,
+  BAD_RESPONSE_BODY: undefined,
+  RESPONSE_BODY_TIMEOUT: undefined,
   NO_RESPONSE: 502,
   RESPONSE_HEAD_TIMEOUT: 504,
   MODIFY_FAILED: 502,
   REPLY_FAILED: undefined,
+  CLIENT_GONE: undefined,
   CLIENT_RESET: undefined,
   BACKEND_RESET: undefined,
   DESTROYED: undefined,
@@ -39,7 +47,7 @@ function headError(text: string, limits = {}): HeadError {
 
 describe('ProxyError', () => {
   for (const [code, status] of Object.entries(STATUS) as [ProxyErrorCode, number | undefined][]) {
-    test(`${code} has status ${status}, and a message that says what it means`, () => {
+    test(`${code} has status ${status}, and its meaning in the message`, () => {
       const error = new ProxyError(code, 'connect')
       expect(error).toBeInstanceOf(Error)
       expect(error).toMatchObject({ name: 'ProxyError', code, phase: 'connect', status })
@@ -48,30 +56,33 @@ describe('ProxyError', () => {
     })
   }
 
-  test('there are no other codes', () => {
+  test('the table has no other codes', () => {
     expect(Object.keys(proxyErrorCodes)).toEqual(Object.keys(STATUS))
   })
 
-  test('keeps its cause, and says what the cause says', () => {
+  test('keeps its cause and includes the message of the cause', () => {
     const cause = new Error('connect ECONNREFUSED')
     const error = new ProxyError('CONNECT_FAILED', 'connect', cause)
     expect(error.cause).toBe(cause)
     expect(error.message).toBe('CONNECT_FAILED: the backend could not be reached: connect ECONNREFUSED')
   })
 
-  test('says the code of a cause that has no message', () => {
+  test('includes the code of a cause without a message', () => {
     const cause = Object.assign(new AggregateError([]), { code: 'ECONNREFUSED' })
     expect(new ProxyError('CONNECT_FAILED', 'connect', cause).message).toMatch(/: ECONNREFUSED$/)
     expect(new ProxyError('CONNECT_FAILED', 'connect', new TypeError()).message).toMatch(/: TypeError$/)
   })
 
-  test('takes a cause that is no error', () => {
+  test('accepts a cause that is not an Error', () => {
     const error = new ProxyError('LOOKUP_FAILED', 'lookup', 'a string')
-    expect(error).toMatchObject({ cause: 'a string', message: 'LOOKUP_FAILED: lookup threw or rejected' })
+    expect(error).toMatchObject({
+      cause: 'a string',
+      message: 'LOOKUP_FAILED: lookup threw, rejected, or returned a bad Response',
+    })
     for (const cause of [null, 0, false]) expect(new ProxyError('LOOKUP_FAILED', 'lookup', cause).cause).toBe(cause)
   })
 
-  test('a bad head has the status of its fault: 400, or 431 at a limit', () => {
+  test('has the status of a HeadError: 400, or 431 at a limit', () => {
     expect(new ProxyError('BAD_HEAD', 'head', headError('x\r\n\r\n')).status).toBe(400)
     const tooLarge = headError('GET / HTTP/1.1\r\nHost: a\r\n\r\n', { maxHeadBytes: 20 })
     expect(new ProxyError('BAD_HEAD', 'head', tooLarge).status).toBe(431)
@@ -79,19 +90,19 @@ describe('ProxyError', () => {
   })
 })
 
-describe('the answer to a failure', () => {
-  test('names the code, and quotes nothing else', () => {
+describe('the engine`s answer to an error', () => {
+  test('names only the code', () => {
     const text = reply(new ProxyError('CONNECT_FAILED', 'connect', new Error('10.0.0.7 secret')), false).toString()
     expect(withoutDate(text)).toBe(answer('502 Bad Gateway', 'CONNECT_FAILED'))
     expect(text).toMatch(/^HTTP\/1\.1 502 Bad Gateway\r\nDate: \w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT\r\n/)
   })
 
-  test('names the code of the head error where there is one', () => {
+  test('names the code of a HeadError', () => {
     const error = new ProxyError('BAD_HEAD', 'head', headError('GET / HTTP/1.1\r\n\r\n'))
     expect(withoutDate(reply(error, false).toString())).toBe(answer('400 Bad Request', 'MISSING_HOST'))
   })
 
-  test('has no body where it answers a HEAD request, and says how long that would have been', () => {
+  test('has Content-Length but no body for a HEAD request', () => {
     const error = new ProxyError('NO_DESTINATION', 'lookup')
     const [whole, head] = [reply(error, false).toString(), reply(error, true).toString()]
     expect(head).toBe(whole.slice(0, whole.indexOf('\r\n\r\n') + 4))

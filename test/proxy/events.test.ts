@@ -1,7 +1,9 @@
 import { channel } from 'node:diagnostics_channel'
 import net from 'node:net'
+import { Readable } from 'node:stream'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import type { Connection, Dest, ProxyOptions } from '../../src/index.ts'
+import { type Connection, type Dest, type ProxyOptions, proxyErrorCodes } from '../../src/index.ts'
+import { addUp } from '../../src/proxy/index.ts'
 import { Backend, connect, deadPort } from '../helpers/net.ts'
 import { ask, expectNoWarnings, GET, OK, stalled, startProxy, Watch } from '../helpers/proxy.ts'
 import { turn, turns } from '../helpers/turns.ts'
@@ -11,7 +13,7 @@ expectNoWarnings()
 const host = '127.0.0.1'
 
 describe('the events of a connection', () => {
-  test('come in order, once each, with what they promise', async () => {
+  test('come once each, in order, with the documented values', async () => {
     const watch = new Watch()
     const backend = await Backend.start()
     const dest = { port: backend.port, host }
@@ -21,7 +23,8 @@ describe('the events of a connection', () => {
     expect([...server.active]).toEqual([connection])
     expect(connection).toMatchObject({ state: 'AwaitingHead', dest: undefined, bytesRead: 0, bytesWritten: 0 })
     const { localPort: remotePort } = client.socket
-    expect(connection.client).toEqual({ remoteAddress: host, remotePort, localPort: port, encrypted: false })
+    const info = { transport: 'tcp', remoteAddress: host, remotePort, localPort: port, encrypted: false }
+    expect(connection.client).toEqual(info)
     client.end(GET)
     const routed = await watch.until('routed')
     expect(routed).toMatchObject({ connection, dest, head: { target: '/' } })
@@ -32,11 +35,11 @@ describe('the events of a connection', () => {
     const close = await watch.until('close')
     expect(close).toEqual({ connection })
     expect(connection).toMatchObject({ state: 'Closed', dest, bytesRead: GET.length, bytesWritten: OK.length })
-    expect(watch.names).toEqual(['open', 'routed', 'connected', 'close'])
+    expect(watch.names).toEqual(['open', 'routed', 'connected', 'end', 'close'])
     expect(watch.seen.every(({ message }) => message.connection === connection)).toBe(true)
   })
 
-  test('an error comes with its Dest, before the next one is routed', async () => {
+  test('include an error with its Dest before the next Dest is routed', async () => {
     const watch = new Watch()
     const backend = await Backend.start()
     const [dead, alive]: Dest[] = [
@@ -50,14 +53,14 @@ describe('the events of a connection', () => {
     await peer.until('\r\n\r\n')
     peer.reset()
     await watch.until('close')
-    expect(watch.names).toEqual(['open', 'routed', 'error', 'routed', 'connected', 'error', 'close'])
+    expect(watch.names).toEqual(['open', 'routed', 'error', 'routed', 'connected', 'error', 'end', 'close'])
     expect(watch.all('error').map(({ error, dest }) => [error.code, dest])).toEqual([
       ['CONNECT_FAILED', dead],
       ['BACKEND_RESET', alive],
     ])
   })
 
-  test('bytes are counted as they go', async () => {
+  test('count bytes as they pass', async () => {
     const watch = new Watch()
     const backend = await Backend.start()
     const { port, server } = await startProxy(() => ({ port: backend.port, host }))
@@ -94,7 +97,7 @@ describe('the events of a connection', () => {
   })
   for (const moment of MOMENTS) {
     for (const [name, options, request] of SETUPS) {
-      test(`a listener may destroy the connection in '${moment}': ${name}`, async () => {
+      test(`allow a listener of '${moment}' to destroy the connection: ${name}`, async () => {
         const watch = new Watch()
         const destroy = (message: unknown) => (message as { connection: Connection }).connection.destroy()
         channel(`badass:connection:${moment}`).subscribe(destroy)
@@ -151,19 +154,33 @@ test('a Dest may destroy its connection', async () => {
     },
   }))
   await expect(ask(port)).rejects.toThrow(/ECONNRESET/)
-  expect(watch.names).toEqual(['open', 'routed', 'error', 'close'])
+  expect(watch.names).toEqual(['open', 'routed', 'error', 'end', 'close'])
   expect(watch.codes).toEqual(['DESTROYED'])
   expect(opened?.destroyed).toBe(true)
 })
 
 describe('counters', () => {
-  test('start at nought, and are a copy', async () => {
+  test('start at 0, and are a copy', async () => {
     const { server } = await startProxy(() => undefined)
     const { counters } = server
-    const zero = { accepted: 0, open: 0, connected: 0, badHeads: 0, connectFailures: 0, bytesRead: 0, bytesWritten: 0 }
-    expect(counters).toEqual(zero)
+    const { outcomes, ...counts } = counters
+    const zero = {
+      accepted: 0,
+      open: 0,
+      connected: 0,
+      requests: 0,
+      reuses: 0,
+      retries: 0,
+      badHeads: 0,
+      connectFailures: 0,
+      bytesRead: 0,
+      bytesWritten: 0,
+    }
+    expect(counts).toEqual(zero)
+    expect(new Set(Object.keys(outcomes))).toEqual(new Set(['ok', 'silent', ...Object.keys(proxyErrorCodes)]))
     Object.assign(counters, { accepted: 7 })
-    expect(server.counters).toEqual(zero)
+    Object.assign(outcomes, { ok: 7 })
+    expect(server.counters).toMatchObject({ ...zero, outcomes: { ok: 0 } })
   })
 
   test('add up over connections, open and closed', async () => {
@@ -186,6 +203,46 @@ describe('counters', () => {
       bytesRead: 'bad\r\n\r\n'.length + 'GET /dead HTTP/1.1\r\nHost: a\r\n\r\n'.length + GET.length,
       bytesWritten: bad + unreached + OK.length,
     })
+  })
+
+  test('count the outcome of each connection', async () => {
+    const backend = await Backend.start()
+    const dead = await deadPort()
+    const ports: Record<string, number> = { '/dead': dead, '/moved': dead, '/ok': backend.port }
+    const { port, server } = await startProxy<Dest>({
+      lookup: (head) => (head.target === '/none' ? undefined : { port: ports[head.target]!, host }),
+      errback: (_, dest, head) => {
+        if (dest && head.target === '/moved') return { port: backend.port, host }
+        return Readable.from(['HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n'])
+      },
+    })
+    const get = (target: string) => `GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`
+    for (const [request, status] of [
+      ...['/none', '/none', '/dead'].map((one) => [get(one), 503]),
+      ['bad\r\n\r\n', 400],
+    ]) {
+      const client = await connect(port)
+      client.end(String(request))
+      expect(await client.ended()).toContain(`HTTP/1.1 ${status} `)
+    }
+    for (const target of ['/ok', '/moved']) {
+      const client = await connect(port)
+      client.write(get(target))
+      const peer = await backend.next()
+      await peer.until('\r\n\r\n')
+      peer.end(OK)
+      await client.ended()
+      client.end()
+    }
+    const silent = await connect(port)
+    silent.end()
+    await silent.ended()
+    await expect.poll(() => server.counters.open).toBe(0)
+    const seen = Object.entries(server.counters.outcomes).filter(([, count]) => count > 0)
+    expect(Object.fromEntries(seen)).toEqual({ ok: 2, silent: 1, NO_DESTINATION: 2, CONNECT_FAILED: 1, BAD_HEAD: 1 })
+    expect(server.counters.accepted).toBe(7)
+    const sum = addUp([server.counters, server.counters])
+    expect(sum).toMatchObject({ accepted: 14, outcomes: { ok: 4, NO_DESTINATION: 4, HEAD_TIMEOUT: 0 } })
   })
 
   test('each server has its own', async () => {

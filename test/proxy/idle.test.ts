@@ -8,7 +8,7 @@ expectNoWarnings()
 
 const host = '127.0.0.1'
 
-/** A client and a backend that have met. */
+/** A connected client and backend. */
 async function meet(options: Partial<ProxyOptions>) {
   const watch = new Watch()
   const backend = await Backend.start()
@@ -20,7 +20,7 @@ async function meet(options: Partial<ProxyOptions>) {
   return { watch, client, peer }
 }
 
-/** Runs with the clock of time-outs in hand. */
+/** Runs with fake timers. */
 async function withClock(run: (pass: (ms: number) => void) => Promise<void>): Promise<void> {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   try {
@@ -40,16 +40,19 @@ describe('idleTimeout', () => {
     ['while the response is awaited', () => undefined],
   ] as const) {
     test(`resets both sides ${mode}`, async () => {
-      const { watch, client, peer } = await meet({ idleTimeout: 20, modify })
-      await Promise.all([client.closed(), peer.closed()])
-      expect([client.error?.code, peer.error?.code]).toEqual(['ECONNRESET', 'ECONNRESET'])
-      expect(client.received).toHaveLength(0)
-      expect(watch.codes).toEqual(['IDLE_TIMEOUT'])
-      expect(watch.all('error')[0]!.error.status).toBeUndefined()
+      await withClock(async (pass) => {
+        const { watch, client, peer } = await meet({ headTimeout: 0, idleTimeout: 100, modify })
+        pass(100)
+        await Promise.all([client.closed(), peer.closed()])
+        expect([client.error?.code, peer.error?.code]).toEqual(['ECONNRESET', 'ECONNRESET'])
+        expect(client.received).toHaveLength(0)
+        expect(watch.codes).toEqual(['IDLE_TIMEOUT'])
+        expect(watch.all('error')[0]!.error.status).toBeUndefined()
+      })
     })
   }
 
-  test('starts anew with each byte, either way', async () => {
+  test('restarts with each byte in either direction', async () => {
     await withClock(async (pass) => {
       const { watch, client, peer } = await meet({ headTimeout: 0, idleTimeout: 100 })
       const { connection } = watch.all('connected')[0]!
@@ -68,7 +71,7 @@ describe('idleTimeout', () => {
     })
   })
 
-  test('holds once one side has ended, with or without halfCloseTimeout', async () => {
+  test('applies after one side has ended, with or without halfCloseTimeout', async () => {
     for (const halfCloseTimeout of [0, 1000]) {
       await withClock(async (pass) => {
         const { watch, client, peer } = await meet({ headTimeout: 0, idleTimeout: 100, halfCloseTimeout })
@@ -86,7 +89,7 @@ describe('idleTimeout', () => {
 
 describe('halfCloseTimeout', () => {
   for (const first of ['client', 'backend'] as const) {
-    test(`resets both sides when the ${first} has ended and the other says nothing`, async () => {
+    test(`resets both sides if the ${first} has ended and the other side is silent`, async () => {
       const { watch, client, peer } = await meet({ halfCloseTimeout: 20 })
       const [ended, other] = first === 'client' ? [client, peer] : [peer, client]
       ended.end()
@@ -99,9 +102,9 @@ describe('halfCloseTimeout', () => {
     })
   }
 
-  test('starts anew with each byte, and is not there while both are open', async () => {
+  test('restarts with each byte, and does not run while both sides are open', async () => {
     await withClock(async (pass) => {
-      const { watch, client, peer } = await meet({ headTimeout: 0, halfCloseTimeout: 100 })
+      const { watch, client, peer } = await meet({ headTimeout: 0, connectTimeout: 0, halfCloseTimeout: 100 })
       expect(vi.getTimerCount()).toBe(0)
       client.end()
       await peer.ended()
@@ -116,7 +119,7 @@ describe('halfCloseTimeout', () => {
     })
   })
 
-  test('is what holds where idleTimeout is longer', async () => {
+  test('applies if idleTimeout is longer', async () => {
     await withClock(async (pass) => {
       const { watch, client, peer } = await meet({ headTimeout: 0, halfCloseTimeout: 50, idleTimeout: 100 })
       client.end()
@@ -129,7 +132,7 @@ describe('halfCloseTimeout', () => {
 
   test('is off with 0', async () => {
     await withClock(async () => {
-      const { client, peer } = await meet({ headTimeout: 0, halfCloseTimeout: 0 })
+      const { client, peer } = await meet({ headTimeout: 0, connectTimeout: 0, halfCloseTimeout: 0 })
       client.end()
       await peer.ended()
       await settled()
@@ -141,7 +144,7 @@ describe('halfCloseTimeout', () => {
 })
 
 describe('after an answer of the engine', () => {
-  test('a client that does not end its side is closed on after 5 s', async () => {
+  test('closes a client that does not end its side after 5 s', async () => {
     await withClock(async (pass) => {
       const watch = new Watch()
       const { port } = await startProxy(() => undefined)
@@ -158,7 +161,7 @@ describe('after an answer of the engine', () => {
     })
   })
 
-  test('a client that ends its side is closed on at once', async () => {
+  test('closes a client that ends its side at once', async () => {
     await withClock(async () => {
       const watch = new Watch()
       const { port } = await startProxy(() => undefined)

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Head, ProxyOptions } from '../../src/index.ts'
 import { Backend, connect, type Peer } from '../helpers/net.ts'
-import { answer, expectNoWarnings, GET, OK, startProxy, Watch, withoutDate } from '../helpers/proxy.ts'
+import { answer, ask, expectNoWarnings, GET, OK, startProxy, Watch, withoutDate } from '../helpers/proxy.ts'
 import { turn, turns } from '../helpers/turns.ts'
 
 expectNoWarnings()
@@ -10,7 +10,7 @@ const host = '127.0.0.1'
 const BAD = (code: string) => answer('502 Bad Gateway', code)
 type Modify = NonNullable<ProxyOptions['modify']>
 
-/** A client and a backend that have met: the request has arrived. */
+/** A connected client and backend, after the request has arrived. */
 async function meet(modify: Modify, limits: Partial<ProxyOptions> = {}, request = GET) {
   const watch = new Watch()
   const backend = await Backend.start()
@@ -22,7 +22,7 @@ async function meet(modify: Modify, limits: Partial<ProxyOptions> = {}, request 
   return { watch, client, peer }
 }
 
-/** Sends the pieces one by one: each is read before the next is sent. */
+/** Sends the pieces one by one. Each is read before the next is sent. */
 async function sendApart(peer: Peer, pieces: string[]): Promise<void> {
   for (const piece of pieces) {
     await peer.flush(piece)
@@ -37,7 +37,7 @@ const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n'
 const HINTS = 'HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n'
 const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n'
 
-/** What a backend may say before its final head, and the status that modify must see. */
+/** Interim heads, the final head, and the status that modify must see. */
 const CONVERSATIONS: [name: string, interim: string, final: string, status: number][] = [
   ['a final head alone', '', OK, 200],
   ['100, then 200', CONTINUE, OK, 200],
@@ -48,10 +48,10 @@ const CONVERSATIONS: [name: string, interim: string, final: string, status: numb
   ['101 with frames behind it', '', `${SWITCH}\x81\x05HTTP/\r\n\r\n\x00`, 101],
   ['100, then 101', CONTINUE, `${SWITCH}frames`, 101],
   ['304 without a body', '', 'HTTP/1.1 304 Not Modified\r\n\r\n', 304],
-  ['a reason of its own, or none', '', 'HTTP/1.0 999\r\n\r\n', 999],
+  ['a status line without a reason phrase', '', 'HTTP/1.0 999\r\n\r\n', 999],
 ]
 
-describe('modify sees the final head, and the client gets everything in order', () => {
+describe('modify gets the final head, and the client gets everything in order', () => {
   for (const [name, interim, final, status] of CONVERSATIONS) {
     const changed = marked(final, '1.1 badass')
     for (const [when, wait] of [
@@ -84,7 +84,7 @@ describe('modify sees the final head, and the client gets everything in order', 
     }
   })
 
-  test('one byte at a time; the interim head goes out before the final one has come', async () => {
+  test('byte by byte, with the interim head sent before the final one arrives', async () => {
     const { client, peer } = await meet(() => undefined)
     await sendApart(peer, [...CONTINUE])
     expect(await client.until('\r\n\r\n')).toBe(CONTINUE)
@@ -93,7 +93,7 @@ describe('modify sees the final head, and the client gets everything in order', 
     expect(client.text).toBe(CONTINUE + HINTS + OK)
   })
 
-  test('thousands of interim heads in one go, to a client that does not read yet', async () => {
+  test('thousands of interim heads at once, to a client that does not read yet', async () => {
     const { client, peer } = await meet(async (head) => {
       await turn()
       head.set('Via', 'x')
@@ -118,8 +118,8 @@ describe('modify sees the final head, and the client gets everything in order', 
   })
 })
 
-describe('what modify does', () => {
-  test('status, reason and fields can be edited; the rest stays byte for byte', async () => {
+describe('modify', () => {
+  test('can edit status, reason and fields, and leaves the rest byte for byte', async () => {
     const { client, peer } = await meet((head) => {
       head.first = 'HTTP/1.1 299 Changed'
       head.delete('server')
@@ -131,10 +131,10 @@ describe('what modify does', () => {
     )
   })
 
-  test('is given the very Dest, and the head untouched goes out as the very bytes that came', async () => {
+  test('gets the Dest object, and an unedited head is sent unchanged', async () => {
     const backend = await Backend.start()
     const dest = { port: backend.port, host }
-    const seen: [Head, unknown][] = []
+    const seen: [Head, unknown, Head][] = []
     const { port } = await startProxy({ lookup: () => dest, modify: (...args) => void seen.push(args) })
     const client = await connect(port)
     client.write(GET)
@@ -156,9 +156,9 @@ describe('what modify does', () => {
     ],
     ['rejects', () => Promise.reject(cause), cause],
     ['rejects with nothing', () => Promise.reject(), undefined],
-    ['writes what would break the head', (head: Head) => void head.set('x', 'a\nb'), expect.any(TypeError)],
+    ['sets an invalid value', (head: Head) => void head.set('x', 'a\nb'), expect.any(TypeError)],
   ] as [string, Modify, unknown][]) {
-    test(`a modify that ${name} makes a 502, and the backend is dropped`, async () => {
+    test(`causes a 502 and destroys the backend if it ${name}`, async () => {
       const { client, peer, watch } = await meet(modify)
       peer.write(`${OK}more`)
       expect(withoutDate(await client.ended())).toBe(BAD('MODIFY_FAILED'))
@@ -169,14 +169,14 @@ describe('what modify does', () => {
     })
   }
 
-  test('a promise of what is no head is as good as any', async () => {
+  test('may resolve to any value', async () => {
     const { client, peer } = await meet((async () => ({ not: 'used' })) as unknown as Modify)
     peer.end(OK)
     expect(await client.ended()).toBe(OK)
   })
 
   for (const settle of ['resolve', 'reject'] as const) {
-    test(`a modify that ${settle}s after the client has left changes nothing`, async () => {
+    test(`is ignored if it ${settle}s after the client has left`, async () => {
       let end: () => void = () => undefined
       const { client, peer, watch } = await meet(
         () =>
@@ -197,7 +197,7 @@ describe('what modify does', () => {
   }
 
   for (const size of [0, 10]) {
-    test(`a backend that ends while modify thinks: its head, ${size} bytes of body and its end still come`, async () => {
+    test(`still gets the head, ${size} bytes of body and the end to the client if the backend ends meanwhile`, async () => {
       const { client, peer, watch } = await meet(async (head) => {
         await turns(10)
         head.set('Via', 'x')
@@ -213,7 +213,7 @@ describe('what modify does', () => {
     })
   }
 
-  test('a backend that is reset while modify thinks: its head still comes, and then the reset', async () => {
+  test('still gets the head to the client before the reset if the backend resets meanwhile', async () => {
     let end: () => void = () => undefined
     const { client, peer, watch } = await meet(() => new Promise<void>((resolve) => (end = resolve)))
     await peer.flush(OK)
@@ -229,18 +229,18 @@ describe('what modify does', () => {
   })
 })
 
-describe('a response that is none', () => {
+describe('an invalid response', () => {
   for (const [name, bytes, cause] of [
     ['is garbage', '\x07\x08\x09', 'BAD_VERSION'],
     ['is binary', '\x00\x01\x02', 'NUL'],
     ['is a request', GET, 'BAD_VERSION'],
     ['is HTTP/0.9', '<html>', 'BAD_VERSION'],
-    ['comes behind an interim head', `${CONTINUE}nonsense`, 'BAD_VERSION'],
+    ['comes after an interim head', `${CONTINUE}nonsense`, 'BAD_VERSION'],
     ['has a bare LF', 'HTTP/1.1 200 OK\n\n', 'BARE_LF'],
     ['has a head over the limit', `HTTP/1.1 200 OK\r\nX: ${'x'.repeat(200)}`, 'HEAD_TOO_LARGE'],
     ['has too many fields', `HTTP/1.1 200 OK\r\n${'x:y\r\n'.repeat(5)}\r\n`, 'TOO_MANY_FIELDS'],
   ]) {
-    test(`${name}: 502`, async () => {
+    test(`that ${name} causes a 502`, async () => {
       const { client, peer, watch } = await meet(() => undefined, { maxHeadBytes: 100, maxFields: 4 })
       peer.write(bytes!)
       const text = withoutDate(await client.ended())
@@ -258,7 +258,7 @@ describe('a response that is none', () => {
     ['in the middle of it', 'HTTP/1.1 200 O'],
     ['after an interim head', CONTINUE],
   ]) {
-    test(`ends ${name}: 502`, async () => {
+    test(`that ends ${name} causes a 502`, async () => {
       const { client, peer, watch } = await meet(() => undefined)
       peer.end(bytes)
       expect(withoutDate(await client.ended())).toBe((bytes === CONTINUE ? CONTINUE : '') + BAD('NO_RESPONSE'))
@@ -266,7 +266,7 @@ describe('a response that is none', () => {
       await peer.closed()
     })
 
-    test(`is reset ${name}: 502`, async () => {
+    test(`that is reset ${name} causes a 502`, async () => {
       const { client, peer, watch } = await meet(() => undefined)
       await sendApart(peer, [bytes!])
       peer.reset()
@@ -275,17 +275,81 @@ describe('a response that is none', () => {
     })
   }
 
-  test('to a HEAD request: 502 without a body', async () => {
+  test('to a HEAD request causes a 502 without a body', async () => {
     const { client, peer } = await meet(() => undefined, {}, 'HEAD / HTTP/1.1\r\nHost: a\r\n\r\n')
     peer.end()
     expect(await client.ended()).toMatch(/^HTTP\/1\.1 502 [\s\S]*Connection: close\r\n\r\n$/)
   })
 })
 
-test('an HTTP/2 connection passes untouched, and modify is not asked', async () => {
+test.for([
+  [['Content-Length: abc'], 'BAD_CONTENT_LENGTH'],
+  [['Content-Length: +5'], 'BAD_CONTENT_LENGTH'],
+  [['Content-Length: 5', 'Content-Length: 6'], 'DUPLICATE_CONTENT_LENGTH'],
+  [['Content-Length: 5', 'Transfer-Encoding: chunked'], 'LENGTH_AND_ENCODING'],
+  [['Transfer-Encoding: @,;'], 'BAD_TRANSFER_ENCODING'],
+  [['Transfer-Encoding: chunked, chunked'], 'BAD_TRANSFER_ENCODING'],
+] as const)('a response with %j makes a 502', async ([fields, code]) => {
+  const { client, peer, watch } = await meet(() => undefined)
+  peer.write(`HTTP/1.1 200 OK\r\n${fields.join('\r\n')}\r\n\r\nhello`)
+  expect(withoutDate(await client.ended())).toBe(BAD(code))
+  expect(watch.codes).toEqual(['BAD_RESPONSE_HEAD'])
+})
+
+test('answers 505 to an unsupported version', async () => {
+  const { port } = await startProxy(() => undefined)
+  const expected = answer('505 HTTP Version Not Supported', 'UNSUPPORTED_VERSION')
+  expect(withoutDate(await ask(port, 'GET / HTTP/1.2\r\nHost: a\r\n\r\n'))).toBe(expected)
+})
+
+test('gives hooks and backend the host of an absolute-form target instead of Host', async () => {
+  const backend = await Backend.start()
+  const seen: unknown[] = []
+  const { port } = await startProxy((head) => {
+    seen.push(head.headers.Host)
+    return { port: backend.port, host }
+  })
+  const client = await connect(port)
+  client.write('POST http://b.example:81/ HTTP/1.1\r\nHost: a.example\r\nContent-Length: 2\r\n\r\nhi')
+  expect(await (await backend.next()).until('hi')).toBe(
+    'POST http://b.example:81/ HTTP/1.1\r\nHost: b.example:81\r\nContent-Length: 2\r\n\r\nhi',
+  )
+  expect(seen).toEqual(['b.example:81'])
+})
+
+test.for(['at once', 'byte by byte'])(`answers 505 to an HTTP/2 connection with http2: 'refuse': %s`, async (how) => {
+  const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
+  const lookup = () => {
+    throw new Error('lookup was called')
+  }
+  const watch = new Watch()
+  const { port, server } = await startProxy({ lookup, errback: lookup, http2: 'refuse' })
+  const client = await connect(port)
+  for (const piece of how === 'at once' ? [preface] : preface) await client.flush(piece)
+  const expected = answer('505 HTTP Version Not Supported', 'HTTP2_REFUSED')
+  expect(withoutDate(await client.ended())).toBe(expected)
+  client.end()
+  await watch.until('close')
+  expect(watch.codes).toEqual(['HTTP2_REFUSED'])
+  expect(server.counters.badHeads).toBe(1)
+})
+
+test.for([
+  ['the first 18 bytes', 'PRI * HTTP/2.0\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 9.9.9.9\r\n\r\n'],
+  ['one after an empty line', '\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+])('refuses an invalid HTTP/2 preface: %s', async ([, bytes]) => {
+  const { port } = await startProxy(() => {
+    throw new Error('lookup was called')
+  })
+  const client = await connect(port)
+  client.write(bytes!)
+  expect(withoutDate(await client.ended())).toBe(answer('400 Bad Request', 'BAD_PREFACE'))
+})
+
+test('passes an HTTP/2 connection unchanged, without modify', async () => {
   const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
   const modify = () => {
-    throw new Error('modify was asked')
+    throw new Error('modify was called')
   }
   const { client, peer } = await meet(modify, {}, `${preface}\x00\x00\x00\x04`)
   expect(await peer.untilLength(preface.length + 4)).toEqual(Buffer.from(`${preface}\x00\x00\x00\x04`, 'latin1'))

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { isNetwork, Networks } from '../../src/proxy/index.ts'
 
-test('who is trusted is an address, a range or unix', () => {
+test('isNetwork accepts an address, a range or unix', () => {
   for (const text of [
     'unix',
     '10.0.0.1',
@@ -32,7 +32,7 @@ test('who is trusted is an address, a range or unix', () => {
   }
 })
 
-describe('networks', () => {
+describe('Networks', () => {
   const networks = new Networks('trust', ['10.0.0.0/8', '::ffff:192.0.2.0/120', 'fd00::/8'])
 
   test.each([
@@ -43,19 +43,21 @@ describe('networks', () => {
     ['192.0.3.7', false],
     ['fd00::1%eth0', true],
     ['fe80::1', false],
-  ])('of %s: %s', (remoteAddress, isThere) => {
-    expect(networks.has({ remoteAddress, localPort: 80 })).toBe(isThere)
+  ])('has %s: %s', (remoteAddress, isThere) => {
+    expect(networks.has({ remoteAddress, transport: 'tcp' })).toBe(isThere)
   })
 
-  test('have the client of a Unix socket where they say so, and none of TCP that has left meanwhile', () => {
+  test('has clients of Unix sockets if it lists unix, and no others without an address', () => {
     const withUnix = new Networks('trust', ['unix'])
-    expect(withUnix.has({ remoteAddress: undefined, localPort: undefined })).toBe(true)
-    expect(withUnix.has({ remoteAddress: undefined, localPort: 80 })).toBe(false)
-    expect(networks.has({ remoteAddress: undefined, localPort: undefined })).toBe(false)
+    expect(withUnix.has({ remoteAddress: undefined, transport: 'unix' })).toBe(true)
+    expect(withUnix.has({ remoteAddress: undefined, transport: 'tcp' })).toBe(false)
+    expect(withUnix.has({ remoteAddress: undefined, transport: 'other' })).toBe(false)
+    expect(networks.has({ remoteAddress: undefined, transport: 'unix' })).toBe(false)
   })
 
-  test('refuse what is none, by the name of the list', () => {
-    const takes = "takes an address, a network as in '10.0.0.0/8', or 'unix'"
-    expect(() => new Networks('proxyProtocol', ['10.0.0.0/33'])).toThrow(`proxyProtocol: got "10.0.0.0/33"; ${takes}`)
+  test('throws a TypeError with the option on an invalid entry', () => {
+    const expected = "an address, a network as in '10.0.0.0/8', or 'unix'"
+    const message = `proxyProtocol: expected ${expected}, got "10.0.0.0/33"`
+    expect(() => new Networks('proxyProtocol', ['10.0.0.0/33'])).toThrow(message)
   })
 })

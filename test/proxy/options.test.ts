@@ -7,54 +7,55 @@ import { GET, startProxy, Watch } from '../helpers/proxy.ts'
 
 const lookup = () => undefined
 
-const MS = 'takes an integer from 0 to 2147483647 (ms; 0 for none)'
-const NETWORKS = "takes a list of one or more, each an address, a network as in '10.0.0.0/8', or 'unix'"
+const MS = 'milliseconds (an integer from 0 to 2147483647; 0 for none)'
+const NETWORKS = "a list of one or more, each an address, a network as in '10.0.0.0/8', or 'unix'"
 const NAMES =
-  'lookup, modify, errback, maxHeadBytes, maxFields, headTimeout, responseHeadTimeout, connectTimeout, idleTimeout, ' +
-  'halfCloseTimeout, lenientResponses, noDelay, keepAlive, keepAliveInitialDelay, proxyProtocol'
+  'lookup, modify, errback, maxHeadBytes, maxFields, requests, http2, headTimeout, keepAliveTimeout, bodyTimeout, pool, responseHeadTimeout, connectTimeout, ' +
+  'idleTimeout, halfCloseTimeout, lenientResponses, noDelay, keepAlive, keepAliveInitialDelay, proxyProtocol'
 
 const BAD: [options: unknown, message: string][] = [
-  [undefined, 'options: got undefined; takes a lookup function or an object'],
-  [null, 'options: got null; takes a lookup function or an object'],
-  [8080, 'options: got 8080; takes a lookup function or an object'],
-  ['lookup', "options: got 'lookup'; takes a lookup function or an object"],
-  [{}, 'lookup: got undefined; takes a function'],
-  [[], 'lookup: got undefined; takes a function'],
-  [{ lookup: null }, 'lookup: got null; takes a function'],
-  [{ lookup: { port: 80 } }, 'lookup: got { port: 80 }; takes a function'],
-  [{ lookup, modify: 'x' }, "modify: got 'x'; takes a function"],
-  [{ lookup, modify: false }, 'modify: got false; takes a function'],
-  [{ lookup, errback: {} }, 'errback: got {}; takes a function'],
-  [{ lookup, maxHeadBytes: 0 }, 'maxHeadBytes: got 0; takes an integer from 1 to 1073741824 (bytes)'],
+  [undefined, 'options: expected a lookup function or an object, got undefined'],
+  [null, 'options: expected a lookup function or an object, got null'],
+  [8080, 'options: expected a lookup function or an object, got 8080'],
+  ['lookup', "options: expected a lookup function or an object, got 'lookup'"],
+  [{}, 'lookup: expected a function, got undefined'],
+  [[], 'lookup: expected a function, got undefined'],
+  [{ lookup: null }, 'lookup: expected a function, got null'],
+  [{ lookup: { port: 80 } }, 'lookup: expected a function, got { port: 80 }'],
+  [{ lookup, modify: 'x' }, "modify: expected a function, got 'x'"],
+  [{ lookup, modify: false }, 'modify: expected a function, got false'],
+  [{ lookup, errback: {} }, 'errback: expected a function, got {}'],
+  [{ lookup, maxHeadBytes: 0 }, 'maxHeadBytes: expected an integer from 1 to 1073741824, got 0'],
+  [{ lookup, maxHeadBytes: 2 ** 30 + 1 }, 'maxHeadBytes: expected an integer from 1 to 1073741824, got 1073741825'],
+  [{ lookup, maxHeadBytes: '16k' }, "maxHeadBytes: expected an integer from 1 to 1073741824, got '16k'"],
+  [{ lookup, http2: true }, "http2: expected 'pass' or 'refuse', got true"],
+  [{ lookup, maxFields: 0 }, 'maxFields: expected an integer from 1 to 1048576, got 0'],
+  [{ lookup, maxFields: Number.POSITIVE_INFINITY }, 'maxFields: expected an integer from 1 to 1048576, got Infinity'],
+  [{ lookup, headTimeout: -1 }, `headTimeout: expected ${MS}, got -1`],
+  [{ lookup, headTimeout: 2 ** 31 }, `headTimeout: expected ${MS}, got 2147483648`],
+  [{ lookup, responseHeadTimeout: 0.5 }, `responseHeadTimeout: expected ${MS}, got 0.5`],
+  [{ lookup, connectTimeout: Number.NaN }, `connectTimeout: expected ${MS}, got NaN`],
+  [{ lookup, idleTimeout: 10n }, `idleTimeout: expected ${MS}, got 10n`],
+  [{ lookup, halfCloseTimeout: null }, `halfCloseTimeout: expected ${MS}, got null`],
+  [{ lookup, keepAliveInitialDelay: '1' }, `keepAliveInitialDelay: expected ${MS}, got '1'`],
+  [{ lookup, proxyProtocol: '10.0.0.1' }, `proxyProtocol: expected ${NETWORKS}, got '10.0.0.1'`],
+  [{ lookup, proxyProtocol: [] }, `proxyProtocol: expected ${NETWORKS}, got []`],
   [
-    { lookup, maxHeadBytes: 2 ** 30 + 1 },
-    'maxHeadBytes: got 1073741825; takes an integer from 1 to 1073741824 (bytes)',
+    { lookup, proxyProtocol: ['unix', '10.0.0.0/33'] },
+    `proxyProtocol: expected ${NETWORKS}, got [ 'unix', '10.0.0.0/33' ]`,
   ],
-  [{ lookup, maxHeadBytes: '16k' }, "maxHeadBytes: got '16k'; takes an integer from 1 to 1073741824 (bytes)"],
-  [{ lookup, maxFields: 0 }, 'maxFields: got 0; takes an integer from 1 to 1048576'],
-  [{ lookup, maxFields: Number.POSITIVE_INFINITY }, 'maxFields: got Infinity; takes an integer from 1 to 1048576'],
-  [{ lookup, headTimeout: -1 }, `headTimeout: got -1; ${MS}`],
-  [{ lookup, headTimeout: 2 ** 31 }, `headTimeout: got 2147483648; ${MS}`],
-  [{ lookup, responseHeadTimeout: 0.5 }, `responseHeadTimeout: got 0.5; ${MS}`],
-  [{ lookup, connectTimeout: Number.NaN }, `connectTimeout: got NaN; ${MS}`],
-  [{ lookup, idleTimeout: 10n }, `idleTimeout: got 10n; ${MS}`],
-  [{ lookup, halfCloseTimeout: null }, `halfCloseTimeout: got null; ${MS}`],
-  [{ lookup, keepAliveInitialDelay: '1' }, `keepAliveInitialDelay: got '1'; ${MS}`],
-  [{ lookup, proxyProtocol: '10.0.0.1' }, `proxyProtocol: got '10.0.0.1'; ${NETWORKS}`],
-  [{ lookup, proxyProtocol: [] }, `proxyProtocol: got []; ${NETWORKS}`],
-  [{ lookup, proxyProtocol: ['unix', '10.0.0.0/33'] }, `proxyProtocol: got [ 'unix', '10.0.0.0/33' ]; ${NETWORKS}`],
-  [{ lookup, proxyProtocol: [undefined] }, `proxyProtocol: got [ undefined ]; ${NETWORKS}`],
-  [{ lookup, proxyProtocol: true }, `proxyProtocol: got true; ${NETWORKS}`],
-  [{ lookup, noDelay: 1 }, 'noDelay: got 1; takes true or false'],
-  [{ lookup, lenientResponses: 'yes' }, "lenientResponses: got 'yes'; takes true or false"],
-  [{ lookup, keepAlive: 'yes' }, "keepAlive: got 'yes'; takes true or false"],
-  [{ lookup, headTimeOut: 5 }, `headTimeOut: is no option; takes ${NAMES}`],
-  [{ lookup, timeout: undefined }, `timeout: is no option; takes ${NAMES}`],
+  [{ lookup, proxyProtocol: [undefined] }, `proxyProtocol: expected ${NETWORKS}, got [ undefined ]`],
+  [{ lookup, proxyProtocol: true }, `proxyProtocol: expected ${NETWORKS}, got true`],
+  [{ lookup, noDelay: 1 }, 'noDelay: expected true or false, got 1'],
+  [{ lookup, lenientResponses: 'yes' }, "lenientResponses: expected true or false, got 'yes'"],
+  [{ lookup, keepAlive: 'yes' }, "keepAlive: expected true or false, got 'yes'"],
+  [{ lookup, headTimeOut: 5 }, 'headTimeOut: unknown option (did you mean headTimeout?)'],
+  [{ lookup, timeout: undefined }, `timeout: unknown option (expected one of ${NAMES})`],
 ]
 
 describe('options', () => {
   for (const [options, message] of BAD) {
-    test(`refuses with '${message}'`, () => {
+    test(`throws '${message}'`, () => {
       const wrong = new TypeError(message)
       expect(() => createServer(options as never)).toThrow(wrong)
       expect(() => handler(options as never)).toThrow(wrong)
@@ -62,20 +63,31 @@ describe('options', () => {
     })
   }
 
-  test('hooks by position are checked like those by name', () => {
-    expect(() => createServer(lookup, 'x' as never)).toThrow(new TypeError("modify: got 'x'; takes a function"))
-    expect(() => handler(lookup, undefined, 7 as never)).toThrow(new TypeError('errback: got 7; takes a function'))
+  test('checks positional hooks like named ones', () => {
+    expect(() => createServer(lookup, 'x' as never)).toThrow(new TypeError("modify: expected a function, got 'x'"))
+    expect(() => handler(lookup, undefined, 7 as never)).toThrow(new TypeError('errback: expected a function, got 7'))
     expect(createServer(lookup, null as never, undefined)).toBeInstanceOf(net.Server)
   })
 
-  test('have their defaults, also where undefined is given', () => {
+  test('have defaults, also for undefined', () => {
     expect(checkOptions({ lookup, idleTimeout: undefined as never })).toEqual({
       lookup,
       modify: undefined,
       errback: undefined,
-      maxHeadBytes: 16_384,
-      maxFields: 128,
+      maxHeadBytes: 32_768,
+      maxFields: 1000,
+      requests: 'first',
+      http2: 'pass',
       headTimeout: 30_000,
+      keepAliveTimeout: 75_000,
+      bodyTimeout: 60_000,
+      pool: {
+        idleLifetime: 4_000,
+        maxLifetime: 3_600_000,
+        maxRequests: Number.MAX_SAFE_INTEGER,
+        maxIdle: 256,
+        maxIdleTotal: 2_048,
+      },
       responseHeadTimeout: 0,
       connectTimeout: 10_000,
       idleTimeout: 0,
@@ -88,12 +100,19 @@ describe('options', () => {
     })
   })
 
-  test('take their bounds', () => {
+  test("have other defaults with requests: 'every'", () => {
+    const defaults = { http2: 'refuse', responseHeadTimeout: 60_000 }
+    expect(checkOptions({ lookup, requests: 'every' })).toMatchObject(defaults)
+    const own = { http2: 'pass', responseHeadTimeout: 0 } as const
+    expect(checkOptions({ lookup, requests: 'every', ...own })).toMatchObject(own)
+  })
+
+  test('accept their bounds', () => {
     const bounds = { maxHeadBytes: 1, maxFields: 2 ** 20, headTimeout: 2 ** 31 - 1, idleTimeout: 0, noDelay: false }
     expect(checkOptions({ lookup, ...bounds })).toMatchObject(bounds)
   })
 
-  test('that change later change nothing', async () => {
+  test('are copied', async () => {
     const backend = await Backend.start()
     const options = { lookup: () => ({ port: backend.port, host: '127.0.0.1' }), headTimeout: 30_000 }
     const { port } = await startProxy(options)
@@ -105,7 +124,7 @@ describe('options', () => {
 })
 
 describe('the options of the sockets', () => {
-  /** What a connection that lasts does to its two sockets. */
+  /** Returns the socket options of a connection that lasts. */
   async function spied(options: object) {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
     const noDelay = vi.spyOn(net.Socket.prototype, 'setNoDelay')
@@ -122,7 +141,7 @@ describe('the options of the sockets', () => {
       vi.advanceTimersByTime(5_000)
       const upstream = connecting.mock.contexts.at(-1)
       return {
-        // Of the upstream socket it is an option that it is made with. Node has no way to ask for it, but keeps it.
+        // The backend's socket gets it as a constructor option, which Node stores privately.
         noDelay: [...noDelay.mock.calls, [symbolOf(upstream, 'kSetNoDelay')]],
         keepAlive: keepAlive.mock.calls,
         isOnBoth: keepAlive.mock.contexts.at(-1) === upstream,
@@ -138,7 +157,7 @@ describe('the options of the sockets', () => {
     return (object as Record<symbol, unknown>)[symbol!]
   }
 
-  test('are no-delay and, once a connection lasts, keep-alive on both sides by default', async () => {
+  test('are no-delay and (for lasting connections) keep-alive on both sides by default', async () => {
     expect(await spied({})).toEqual({
       noDelay: [[true], [true]],
       keepAlive: [
@@ -149,7 +168,7 @@ describe('the options of the sockets', () => {
     })
   })
 
-  test('can be had otherwise', async () => {
+  test('can be changed', async () => {
     expect(await spied({ noDelay: false, keepAlive: false })).toMatchObject({ noDelay: [[false]], keepAlive: [] })
     const { keepAlive } = await spied({ keepAliveInitialDelay: 7 })
     expect(keepAlive).toEqual([

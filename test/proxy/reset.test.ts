@@ -12,7 +12,7 @@ expectNoWarnings()
 const host = '127.0.0.1'
 const never = () => new Promise<never>(() => undefined)
 
-/** A socket that has been sent a FIN reads no more, and learns of a reset when it writes: so it writes until it is closed. */
+/** A socket that got a FIN no longer reads, and notices a reset only when it writes. So write until it is closed. */
 async function prod(peer: Peer): Promise<void> {
   while (!peer.socket.closed) {
     peer.write('?')
@@ -27,7 +27,7 @@ interface Scene {
   watch: Watch
 }
 
-/** Each state, and how a connection gets there and stays. */
+/** Each state, and how a connection reaches it and stays in it. */
 const SCENES: [state: ConnectionState, name: string, play: (scene: Stage) => Promise<unknown>][] = [
   ['AwaitingHead', 'before a byte', async ({ start }) => void (await start({}))],
   ['AwaitingHead', 'in the head', async ({ start }) => (await start({})).write('GET / HT')],
@@ -134,9 +134,9 @@ const SCENES: [state: ConnectionState, name: string, play: (scene: Stage) => Pro
 ]
 
 interface Stage {
-  /** Starts a proxy to the backend, and a client. */
+  /** Starts a proxy and a client. */
   start(options: Partial<ProxyOptions>): Promise<Peer>
-  /** The backend's end, which has the request. */
+  /** The backend's socket, after the request has arrived. */
   met(): Promise<Peer>
 }
 
@@ -158,14 +158,14 @@ async function play(state: ConnectionState, scene: (stage: Stage) => Promise<unk
   })
   const { connection } = await watch.until('open')
   while (connection.state !== state) await turn()
-  // What is to happen of itself has happened.
+  // Everything that happens without the reset has happened.
   await turns(3)
   return { client: client!, peer: peer instanceof Peer ? peer : undefined, connection, watch }
 }
 
 describe('a client that is reset', () => {
   for (const [state, name, scene] of SCENES) {
-    test(`in ${state}, ${name}: the connection is closed once, and the backend is reset`, async () => {
+    test(`in ${state}, ${name}: closes the connection once and resets the backend`, async () => {
       const { client, peer, connection, watch } = await play(state, scene)
       expect(connection.state).toBe(state)
       client.reset()
@@ -180,7 +180,7 @@ describe('a client that is reset', () => {
       expect(watch.codes.filter((code) => code === 'CLIENT_RESET')).toHaveLength(isTold ? 1 : 0)
     })
 
-    test(`in ${state}, ${name}: the same when the engine destroys it`, async () => {
+    test(`in ${state}, ${name}: does the same as destroy()`, async () => {
       const { client, peer, connection, watch } = await play(state, scene)
       connection.destroy()
       connection.destroy()
@@ -198,11 +198,11 @@ describe('a client that is reset', () => {
 
 describe('a backend that is reset', () => {
   for (const [state, name, scene] of SCENES.filter(([state]) => state === 'Tunnelling')) {
-    test(`in ${state}, ${name}: the client is reset`, async () => {
+    test(`in ${state}, ${name}: resets the client`, async () => {
       const { client, peer, connection, watch } = await play(state, scene)
       peer!.reset()
       if (name === 'the backend has ended') {
-        // It has said all it had to say: the client may still want to read that, and is left to end.
+        // The backend has sent everything. The client may still read that, and is not reset.
         await turns(5)
         expect(connection.state).toBe('Tunnelling')
         client.end('unheard')
@@ -219,7 +219,7 @@ describe('a backend that is reset', () => {
     })
   }
 
-  test('in AwaitingResponse, without modify: the client gets a 502', async () => {
+  test('in AwaitingResponse, without modify: answers 502', async () => {
     const [state, , scene] = SCENES.find(([, name]) => name === 'with responseHeadTimeout')!
     const { client, peer, watch } = await play(state, scene)
     peer!.reset()
@@ -228,7 +228,7 @@ describe('a backend that is reset', () => {
   })
 })
 
-test('a client that leaves an event stream is seen by the backend at once', async () => {
+test('tells the backend at once that a client left an event stream', async () => {
   for (const leave of ['reset', 'destroy'] as const) {
     const backend = await Backend.start()
     const { port } = await startProxy(() => ({ port: backend.port, host }))
@@ -243,7 +243,7 @@ test('a client that leaves an event stream is seen by the backend at once', asyn
       await peer.closed()
       expect(peer.error?.code).toBe('ECONNRESET')
     } else {
-      // A client closes: the backend gets its FIN, and the reset when it goes on to send.
+      // A client that closes sends a FIN first, and a reset when more data arrives.
       client.socket.destroy()
       await peer.ended()
       await prod(peer)
@@ -251,7 +251,7 @@ test('a client that leaves an event stream is seen by the backend at once', asyn
   }
 })
 
-test('a backend that is reset while the client uploads: the client is reset, whichever side of it was noticed first', async () => {
+test('resets the client if the backend is reset during an upload, whether a read or a write notices it', async () => {
   for (let i = 0; i < 20; i++) {
     const watch = new Watch()
     const backend = await Backend.start()
@@ -272,7 +272,7 @@ test('a backend that is reset while the client uploads: the client is reset, whi
   }
 })
 
-test('a client that is reset while it uploads to a backend that does not read', async () => {
+test('resets the backend if the client resets during an upload that the backend does not read', async () => {
   const watch = new Watch()
   const backend = await Backend.start()
   const { port } = await startProxy(() => ({ port: backend.port, host }))
@@ -291,9 +291,9 @@ test('a client that is reset while it uploads to a backend that does not read', 
   await watch.until('close')
 })
 
-// Node can reset no socket whose FIN is just under way: it would be lost, open for good, and the peer hear nothing.
+// Node cannot reset a socket while it sends the FIN. The socket would stay open forever.
 for (const ticks of [0, 1, 2, 3, 5]) {
-  test(`a connection broken off ${ticks} ticks after the client's FIN: the backend is reset all the same`, async () => {
+  test(`resets the backend if the connection is destroyed ${ticks} ticks after the client's FIN`, async () => {
     const backend = await Backend.start()
     const { port, server } = await startProxy(() => ({ port: backend.port, host }))
     server.once('connection', (socket) => {
@@ -309,7 +309,7 @@ for (const ticks of [0, 1, 2, 3, 5]) {
     await Promise.all([client.closed(), prod(peer)])
     expect(peer.error?.code).toMatch(/ECONNRESET|EPIPE/)
     expect(server.active.size).toBe(0)
-    // What `net.Server` counts are the sockets that are closed for sure.
+    // `net.Server` counts sockets until they are really closed.
     const count = () => new Promise((resolve) => server.getConnections((_, open) => resolve(open)))
     while ((await count()) !== 0) await turn()
   })

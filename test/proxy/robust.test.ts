@@ -1,32 +1,20 @@
 import net from 'node:net'
 import { Duplex, PassThrough } from 'node:stream'
 import tls from 'node:tls'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createServer, type Dest, handler, type ProxyOptions } from '../../src/index.ts'
 import { Backend, connect, listen } from '../helpers/net.ts'
-import { ask, expectNoWarnings, GET, OK, startProxy, Watch } from '../helpers/proxy.ts'
+import { ask, expectNoCrashes, expectNoWarnings, GET, OK, startProxy, Watch } from '../helpers/proxy.ts'
 import { certificate, connectTls } from '../helpers/tls.ts'
 import { turn, turns } from '../helpers/turns.ts'
 
 expectNoWarnings()
+expectNoCrashes()
 
 const host = '127.0.0.1'
 
-// vitest fails on these by itself, too; here it is said aloud.
-const crashes: unknown[] = []
-const crashed = (cause: unknown) => void crashes.push(cause)
-beforeAll(() => {
-  process.on('uncaughtExceptionMonitor', crashed)
-  process.on('unhandledRejection', crashed)
-})
-afterAll(() => {
-  process.off('uncaughtExceptionMonitor', crashed)
-  process.off('unhandledRejection', crashed)
-  expect(crashes).toEqual([])
-})
-
-describe('a socket that is in no state to be proxied', () => {
-  /** Each with what the connection says of it. */
+describe('a socket that cannot be proxied', () => {
+  /** Sockets and the expected errors. */
   const SOCKETS: [name: string, make: () => Promise<net.Socket> | net.Socket, codes: string[]][] = [
     ['was destroyed long ago', async () => closed(new net.Socket().destroy()), []],
     ['was destroyed just now', () => new net.Socket().destroy(), []],
@@ -64,7 +52,7 @@ describe('a socket that is in no state to be proxied', () => {
     return socket
   }
   for (const [name, make, codes] of SOCKETS) {
-    test(`one that ${name} is closed once, and told of`, async () => {
+    test(`that ${name} is closed once and reported`, async () => {
       for (const way of ['handler', 'server'] as const) {
         const watch = new Watch()
         const server = createServer(() => undefined)
@@ -82,7 +70,7 @@ describe('a socket that is in no state to be proxied', () => {
     })
   }
 
-  test('one that gives junk is closed, and its bytes are no head', async () => {
+  test('that emits junk is closed without a head', async () => {
     const watch = new Watch()
     const port = await listen(
       net.createServer((socket) => {
@@ -97,7 +85,7 @@ describe('a socket that is in no state to be proxied', () => {
   })
 })
 
-test('the peer of a TLS handshake that fails harms nobody', async () => {
+test('ignores the peer of a failed TLS handshake', async () => {
   const server = tls.createServer(
     certificate(),
     handler(() => undefined),
@@ -112,7 +100,7 @@ test('the peer of a TLS handshake that fails harms nobody', async () => {
   expect(await good.ended()).toMatch(/^HTTP\/1\.1 503 /)
 })
 
-test('a TLS client that is cut off under its TLS is closed, and the backend with it', async () => {
+test('closes a TLS client and its backend if the TCP connection is reset', async () => {
   const watch = new Watch()
   const backend = await Backend.start()
   const server = tls.createServer(
@@ -132,7 +120,7 @@ test('a TLS client that is cut off under its TLS is closed, and the backend with
   expect(watch.codes).toEqual(['CLIENT_RESET'])
 })
 
-describe('a stream of one`s own that misbehaves', () => {
+describe('a user`s stream that misbehaves', () => {
   const taking = { read() {}, write: (_chunk: unknown, _encoding: string, done: () => void) => done() }
   const STREAMS: [name: string, open: () => Duplex][] = [
     [
@@ -142,8 +130,8 @@ describe('a stream of one`s own that misbehaves', () => {
     ['closes, and then errors', () => late(new Duplex(taking), ['close'], ['error', new Error('after')])],
     ['ends twice', () => late(new Duplex(taking), ['end'], ['end'])],
     ['ends, and then errors', () => late(new Duplex(taking), ['end'], ['error', new Error('after')])],
-    ['ends, and then gives data', () => late(new Duplex(taking), ['end'], ['data', Buffer.from('x')])],
-    ['closes, and then gives data', () => late(new Duplex(taking), ['close'], ['data', Buffer.from('x')])],
+    ['ends, and then emits data', () => late(new Duplex(taking), ['end'], ['data', Buffer.from('x')])],
+    ['closes, and then emits data', () => late(new Duplex(taking), ['close'], ['data', Buffer.from('x')])],
     ['fails each write', () => new Duplex({ read() {}, write: (_c, _e, done) => done(new Error('write')) })],
     ['fails to end', () => new Duplex({ ...taking, final: (done) => done(new Error('final')) })],
     [
@@ -154,7 +142,7 @@ describe('a stream of one`s own that misbehaves', () => {
     ['errors with nothing', () => late(new Duplex(taking), ['error', undefined])],
     ['drains for no reason', () => late(new PassThrough(), ['drain'], ['finish'], ['error', new Error('1')])],
   ]
-  /** Has a stream emit things that it should not, one a turn. */
+  /** Makes a stream emit unexpected events, one per turn. */
   function late(stream: Duplex, ...events: [string, ...unknown[]][]): Duplex {
     void (async () => {
       for (const [name, ...args] of events) {
@@ -171,7 +159,7 @@ describe('a stream of one`s own that misbehaves', () => {
   ]
   for (const [name, open] of STREAMS) {
     for (const [mode, options] of MODES) {
-      test(`one that ${name} costs no more than its connection, with ${mode}`, async () => {
+      test(`and ${name} ends its connection only, with ${mode}`, async () => {
         const watch = new Watch()
         const { port, server } = await startProxy<Dest>({ lookup: () => ({ connect: open }), ...options })
         const client = net.connect(port, host).on('error', () => undefined)
@@ -187,8 +175,8 @@ describe('a stream of one`s own that misbehaves', () => {
   }
 })
 
-describe('what is left when a connection is closed', () => {
-  test('no listener of the engine`s but those that keep errors harmless, and no timer', async () => {
+describe('a closed connection', () => {
+  test('leaves no timer, and no listeners except those for late errors', async () => {
     const watch = new Watch()
     const backend = await Backend.start()
     let accepted: net.Socket | undefined
@@ -225,7 +213,7 @@ describe('what is left when a connection is closed', () => {
     expect(process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length).toBeLessThanOrEqual(before)
   })
 
-  test('a thousand connections leave none, of whatever kind', async () => {
+  test('leaves no socket, in a thousand connections of all kinds', async () => {
     const backend = net.createServer((socket) => void socket.on('error', () => undefined).end(OK))
     const backendPort = await listen(backend)
     const { port, server } = await startProxy<Dest>((head) =>

@@ -1,13 +1,15 @@
 import { describe, expect, test, vi } from 'vitest'
-import { type ConnectionState, checkMove, Life, PHASES } from '../../src/proxy/states.ts'
+import { type ConnectionState, checkMove, PHASES, StateMachine } from '../../src/proxy/states.ts'
+import { Sweep } from '../../src/proxy/sweep.ts'
 
 const LEGAL: Record<ConnectionState, ConnectionState[]> = {
   AwaitingProxyHeader: ['AwaitingHead', 'Closed'],
   AwaitingHead: ['Routing', 'Replying', 'Closed'],
-  Routing: ['Connecting', 'HandedOver', 'Replying', 'Closed'],
+  Routing: ['Connecting', 'Responding', 'HandedOver', 'Replying', 'Closed'],
   Connecting: ['Routing', 'AwaitingResponse', 'Tunnelling', 'Closed'],
-  AwaitingResponse: ['Modifying', 'Tunnelling', 'Replying', 'Closed'],
-  Modifying: ['Tunnelling', 'Replying', 'Closed'],
+  AwaitingResponse: ['Routing', 'Connecting', 'Modifying', 'Tunnelling', 'Replying', 'Closed'],
+  Modifying: ['Tunnelling', 'Responding', 'Replying', 'Closed'],
+  Responding: ['AwaitingHead', 'Replying', 'Closed'],
   Tunnelling: ['Closed'],
   HandedOver: ['Closed'],
   Replying: ['Closed'],
@@ -16,15 +18,14 @@ const LEGAL: Record<ConnectionState, ConnectionState[]> = {
 const STATES = Object.keys(LEGAL) as ConnectionState[]
 
 describe('the table of moves', () => {
-  for (const from of STATES) {
-    for (const to of STATES) {
-      const isLegal = LEGAL[from].includes(to)
-      test(`${from} to ${to} is ${isLegal ? 'legal' : 'refused'}`, () => {
-        if (isLegal) checkMove(from, to)
+  test('allows these moves and refuses all others', () => {
+    for (const from of STATES) {
+      for (const to of STATES) {
+        if (LEGAL[from].includes(to)) checkMove(from, to)
         else expect(() => checkMove(from, to)).toThrow(new Error(`a connection cannot go from ${from} to ${to}`))
-      })
+      }
     }
-  }
+  })
 
   test('every state but Closed can go to Closed, and every state has a phase', () => {
     for (const from of STATES) expect(LEGAL[from].includes('Closed')).toBe(from !== 'Closed')
@@ -34,7 +35,7 @@ describe('the table of moves', () => {
 
 describe('a life', () => {
   test('starts in AwaitingHead, and refuses a move that is not in the table', () => {
-    const life = new Life()
+    const life = new StateMachine()
     expect(life.state).toBe('AwaitingHead')
     expect(() => life.enter('Tunnelling')).toThrow('a connection cannot go from AwaitingHead to Tunnelling')
     expect(life.state).toBe('AwaitingHead')
@@ -45,7 +46,7 @@ describe('a life', () => {
   test('has one time-out, which the next state does away with', () => {
     vi.useFakeTimers()
     try {
-      const life = new Life()
+      const life = new StateMachine()
       const expired: string[] = []
       life.arm(10, () => expired.push('first'))
       life.arm(20, () => expired.push('second'))
@@ -60,6 +61,55 @@ describe('a life', () => {
       life.refresh()
       expect(vi.getTimerCount()).toBe(0)
       life.arm(0, () => expired.push('never'))
+      expect(vi.getTimerCount()).toBe(0)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  test('ends a long time-out at most a second late, and never early', () => {
+    vi.useFakeTimers()
+    try {
+      const life = new StateMachine()
+      for (const late of [0, 1, 250, 499]) {
+        let isOver = false
+        vi.advanceTimersByTime(late)
+        life.arm(60_000, () => (isOver = true))
+        vi.advanceTimersByTime(59_999)
+        life.refresh()
+        vi.advanceTimersByTime(59_999)
+        expect(isOver).toBe(false)
+        vi.advanceTimersByTime(1_001)
+        expect(isOver).toBe(true)
+      }
+      expect(vi.getTimerCount()).toBe(0)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  test('has no long time-out after the state that it was for, and no timer once it is closed', () => {
+    vi.useFakeTimers()
+    try {
+      const sweep = new Sweep()
+      const others = new StateMachine('AwaitingHead', sweep)
+      const life = new StateMachine('AwaitingHead', sweep)
+      const expired: string[] = []
+      others.arm(30_000, () => {
+        expired.push('others')
+        others.arm(30_000, () => expired.push('again'))
+      })
+      life.arm(30_000, () => expired.push('head'))
+      vi.advanceTimersByTime(29_999)
+      life.enter('Routing')
+      vi.advanceTimersByTime(1_001)
+      expect(expired).toEqual(['others'])
+      life.arm(10_000, () => expired.push('lookup'))
+      life.enter('Closed')
+      vi.advanceTimersByTime(28_000)
+      expect(expired).toEqual(['others'])
+      vi.advanceTimersByTime(3_000)
+      expect(expired).toEqual(['others', 'again'])
       expect(vi.getTimerCount()).toBe(0)
     } finally {
       vi.useRealTimers()

@@ -11,7 +11,7 @@ const BACKENDS = ['blue', 'green', '10.0.0.1:3000', 'a.b', 'é', '.']
 const NAMES = ['sticky', 'other', 'stick', 'sticky2']
 const SECRETS: CookieOptions['secret'][] = ['one', 'two', 'One', 'one\0', 'on', ['two', 'three']]
 
-/** The value of the cookie for a backend, as a browser brings it back. */
+/** The cookie value of a backend, as a browser returns it. */
 function signed(backend: string, options: CookieOptions = {}): string {
   const head = responseOf()
   new StickyCookie({ insert: true, secret: 'one', ...options }).write(head, backend)
@@ -21,12 +21,12 @@ function signed(backend: string, options: CookieOptions = {}): string {
 const reader = new StickyCookie({ secret: 'one' })
 const read = (value: string) => reader.read(requestOf(`Cookie: sticky=${value}`))
 
-/** What may stand in a Cookie field and is not taken out of a value as its end. */
+/** Bytes that may be in a Cookie field and do not end a value. */
 const isCarried = (value: string) => /^[\x21\x23-\x3a\x3c-\x7e\x80-\xff]*$/.test(value)
 
 const GENUINE = new Set(BACKENDS.map((backend) => signed(backend)))
 
-/** All the ways of a value, each of which has to be worthless. */
+/** All variants of a value that must be rejected. */
 const FORGERIES: [what: string, make: (value: string) => string[]][] = [
   ['cut off at each length', (value) => Array.from(value, (_, i) => value.slice(0, i))],
   ['cut off before each length', (value) => Array.from(value.slice(1), (_, i) => value.slice(i + 1))],
@@ -69,7 +69,7 @@ const FORGERIES: [what: string, make: (value: string) => string[]][] = [
   ['in other texts of base64', (value) => aliases(value)],
 ]
 
-/** The signature in texts that decode to the same bytes. */
+/** Other texts that decode to the same bytes as the signature. */
 function aliases(value: string): string[] {
   const [, text = '', signature = ''] = /^(.*)\.([^.]*)$/.exec(value)!
   const bytes = Buffer.from(signature, 'base64url')
@@ -86,7 +86,7 @@ function aliases(value: string): string[] {
   return twins.map((twin) => `${text}.${twin}`)
 }
 
-describe('a signed cookie that was not given out is worthless', () => {
+describe('a forged signature is rejected', () => {
   let tried = 0
   afterAll(() => report('forged sticky cookies', `${tried} tried, 0 taken`))
 
@@ -132,7 +132,7 @@ describe('the comparison', () => {
     },
   )
 
-  it('is what decides, and nothing beside it', () => {
+  it('alone decides', () => {
     const forged = `blue.${'A'.repeat(43)}`
     expect([read(signed('blue')), read(forged)]).toEqual(['blue', undefined])
     vi.mocked(timingSafeEqual).mockReturnValue(false)

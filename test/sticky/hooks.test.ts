@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
-import { type ClientInfo, type Head, ProxyError } from '../../src/index.ts'
+import { type ClientInfo, type Dest, type Head, ProxyError } from '../../src/index.ts'
 import type { StickyDest } from '../../src/sticky/index.ts'
 import { Backend, connect, deadPort } from '../helpers/net.ts'
 import { answerTo, errorsOn, exchange, startSticky } from './support.ts'
@@ -33,17 +33,23 @@ describe('lookup', () => {
     await upstream.until('\r\n\r\n')
     upstream.end(RESPONSE)
     expect(await client.ended()).toBe(answeredWith('h%C3%B4me!'))
-    const info = { remoteAddress: localAddress, remotePort: localPort, localPort: port, encrypted: false }
+    const info = {
+      transport: 'tcp',
+      remoteAddress: localAddress,
+      remotePort: localPort,
+      localPort: port,
+      encrypted: false,
+    }
     expect(calls).toEqual([['/', 'hôme', info, 3]])
   })
 
-  it('gets no value where the client brings none, or a forged one', async () => {
+  it('gets no value if the client sends none or a forged one', async () => {
     const backend = await Backend.start()
     const values: (string | undefined)[] = []
     const port = await startSticky(
       (_, sticky) => {
         values.push(sticky)
-        return { port: backend.port, host: HOST }
+        return { port: backend.port, host: HOST, sticky: undefined }
       },
       { cookie: { secret: 'key' } },
     )
@@ -72,14 +78,14 @@ describe('lookup', () => {
     },
   )
 
-  it('with `indirect` neither lookup nor the backend sees the cookie, and what lookup writes goes out', async () => {
+  it('with `indirect` hides the cookie from lookup and the backend, and sends lookup`s edits', async () => {
     const backend = await Backend.start()
     const seenByLookup: (string | undefined)[] = []
     const port = await startSticky(
       (head, sticky) => {
         seenByLookup.push(sticky, head.get('cookie'))
         head.set('X-Home', sticky!)
-        return { port: backend.port, host: HOST }
+        return { port: backend.port, host: HOST, sticky: undefined }
       },
       { cookie: { indirect: true } },
     )
@@ -88,9 +94,9 @@ describe('lookup', () => {
     expect(seen).toBe(requestWith('Cookie: sid=1', 'A:1', 'X-Home: home'))
   })
 
-  it('without `indirect` the backend gets the very bytes that came', async () => {
+  it('without `indirect` sends the received bytes unchanged', async () => {
     const backend = await Backend.start()
-    const port = await startSticky(() => ({ port: backend.port, host: HOST }))
+    const port = await startSticky(() => ({ port: backend.port, host: HOST, sticky: undefined }))
     const request = requestWith('cookie:sid=1;sticky=home ', 'A:1')
     expect((await exchange(port, backend, request, RESPONSE)).seen).toBe(request)
   })
@@ -105,20 +111,38 @@ describe('lookup', () => {
       'LOOKUP_FAILED',
     ],
     ['rejects', () => Promise.reject(new Error('no')), 'LOOKUP_FAILED'],
-  ])('that %s makes a 503', async (_, lookup: () => undefined | Promise<never>, code) => {
+  ])('that %s causes a 503', async (_, lookup: () => undefined | Promise<never>, code) => {
     expect(await answerTo(await startSticky(lookup), requestWith())).toMatch(
       new RegExp(`^HTTP/1.1 503 .*: ${code}\n$`, 's'),
     )
   })
 })
 
-it('limits are those of the proxy', async () => {
-  const port = await startSticky(() => ({ port: 1, host: HOST }), { maxFields: 1 })
+it('the limits of the proxy apply', async () => {
+  const port = await startSticky(() => ({ port: 1, host: HOST, sticky: undefined }), { maxFields: 1 })
   expect(await answerTo(port, requestWith('Cookie: sticky=home'))).toMatch(/^HTTP\/1\.1 431 .*: TOO_MANY_FIELDS\n$/s)
 })
 
+describe.each(['first', 'every'] as const)("a Response with requests: '%s'", (requests) => {
+  const give = () => new Response('mine', { headers: { Date: 'today', 'Set-Cookie': 'sid=1' } })
+  const head = 'HTTP/1.1 200 OK\r\ncontent-type: text/plain;charset=UTF-8\r\ndate: today\r\nSet-Cookie: sid=1\r\n'
+  const answered = `${head}Content-Length: 4\r\nConnection: close\r\n\r\nmine`
+
+  it('is the answer, without a sticky cookie', async () => {
+    const dest = { port: await deadPort(), host: HOST, sticky: 'a' }
+    for (const port of [
+      await startSticky(give, { requests }),
+      await startSticky(() => dest, { requests, errback: give, cookie: { insert: true } }),
+    ]) {
+      const client = await connect(port)
+      client.write(requestWith('Connection: close'))
+      expect(await client.ended()).toBe(answered)
+    }
+  })
+})
+
 describe('errback', () => {
-  it.each(['at once', 'by a promise'])('may give another Dest, whose value is the one set: %s', async (how) => {
+  it.each(['at once', 'by a promise'])('may return another Dest, whose value is set: %s', async (how) => {
     const backend = await Backend.start()
     const dead = await deadPort()
     const failures: [code: string | undefined, sticky: string | undefined][] = []
@@ -134,7 +158,7 @@ describe('errback', () => {
     expect(failures).toEqual([['CONNECT_FAILED', 'dead']])
   })
 
-  it('may give a Dest without a value: then none is set', async () => {
+  it('may return a Dest without a value, which sets no cookie', async () => {
     const backend = await Backend.start()
     const dead = await deadPort()
     const port = await startSticky<StickyDest>(() => ({ port: dead, host: HOST, sticky: 'dead' }), {
@@ -143,7 +167,7 @@ describe('errback', () => {
     expect((await exchange(port, backend, requestWith(), RESPONSE)).got).toBe(RESPONSE)
   })
 
-  it('may give a Readable, which gets no cookie', async () => {
+  it('may return a Readable, which gets no cookie', async () => {
     const dead = await deadPort()
     const port = await startSticky<StickyDest>(() => ({ port: dead, host: HOST, sticky: 'dead' }), {
       errback: () => Readable.from([Buffer.from(RESPONSE)]),
@@ -152,9 +176,11 @@ describe('errback', () => {
     expect(await answerTo(port, requestWith())).toBe(RESPONSE)
   })
 
-  it('may give nothing: the client is reset', async () => {
+  it('may return nothing, which resets the client', async () => {
     const dead = await deadPort()
-    const port = await startSticky<StickyDest>(() => ({ port: dead, host: HOST }), { errback: () => undefined })
+    const port = await startSticky<StickyDest>(() => ({ port: dead, host: HOST, sticky: undefined }), {
+      errback: () => undefined,
+    })
     const client = await connect(port)
     client.write(requestWith())
     await client.closed()
@@ -162,16 +188,16 @@ describe('errback', () => {
   })
 })
 
-describe('a value that no cookie can carry', () => {
-  const TAKES = 'takes a string without lone surrogates'
+describe('a value that is invalid in a cookie', () => {
+  const EXPECTED = 'dest.sticky: expected a string without lone surrogates'
   const VALUES: [value: unknown, message: string][] = [
-    [5, `dest.sticky: got 5; ${TAKES}`],
-    [null, `dest.sticky: got null; ${TAKES}`],
-    [['a'], `dest.sticky: got [ 'a' ]; ${TAKES}`],
-    [LONE, `dest.sticky: got 'a\\ud800'; ${TAKES}`],
+    [5, `${EXPECTED}, got 5`],
+    [null, `${EXPECTED}, got null`],
+    [['a'], `${EXPECTED}, got [ 'a' ]`],
+    [LONE, `${EXPECTED}, got 'a\\ud800'`],
   ]
 
-  it.each(VALUES)('from lookup makes a 503: %j', async (value, message) => {
+  it.each(VALUES)('from lookup causes a 503: %j', async (value, message) => {
     for (const isAsync of [false, true]) {
       const dest = { port: 1, host: HOST, sticky: value as string }
       const port = await startSticky(() => (isAsync ? Promise.resolve(dest) : dest))
@@ -183,7 +209,7 @@ describe('a value that no cookie can carry', () => {
     }
   })
 
-  it('from lookup goes to errback, which may give a right one', async () => {
+  it('from lookup calls errback, which may return a valid one', async () => {
     const backend = await Backend.start()
     const asked: unknown[] = []
     const port = await startSticky<StickyDest>(() => ({ port: 1, host: HOST, sticky: LONE }), {
@@ -196,7 +222,7 @@ describe('a value that no cookie can carry', () => {
     expect(asked).toEqual(['LOOKUP_FAILED', undefined])
   })
 
-  it.each(VALUES)('from errback makes the answer to what it was asked about: %j', async (value, message) => {
+  it.each(VALUES)('from errback causes the answer to the first error: %j', async (value, message) => {
     const dead = await deadPort()
     const port = await startSticky<StickyDest>(() => ({ port: dead, host: HOST, sticky: 'home' }), {
       errback: () => ({ port: dead, host: HOST, sticky: value as string }),
@@ -207,9 +233,9 @@ describe('a value that no cookie can carry', () => {
     expect(errors[1]?.cause).toEqual(new TypeError(message))
   })
 
-  it.each(VALUES)('written to the Dest later makes a 502: %j', async (value, message) => {
+  it.each(VALUES)('set on the Dest later causes a 502: %j', async (value, message) => {
     const backend = await Backend.start()
-    const modify = (_: Head, dest: StickyDest) => {
+    const modify = (_: Head, dest: { sticky?: string | undefined }) => {
       dest.sticky = value as string
     }
     const port = await startSticky<StickyDest>(() => ({ port: backend.port, host: HOST, sticky: 'home' }), { modify })
@@ -224,8 +250,9 @@ describe('modify', () => {
   it.each(['at once', 'later'])("runs first, and its Set-Cookie counts as the application's: %s", async (when) => {
     const backend = await Backend.start()
     const dest = { port: backend.port, host: HOST, sticky: 'home' }
-    const seen: [dest: StickyDest, setCookie: string | undefined][] = []
-    const modify = (head: Head, dest: StickyDest) => {
+    const seen: [dest: Dest, setCookie: string | undefined][] = []
+    const modify = (head: Head, dest: Dest, request: Head) => {
+      expect(request.target).toBe('/')
       seen.push([dest, head.get('set-cookie')])
       head.append('Set-Cookie', 'mine=1; Path=/mine')
     }
@@ -241,7 +268,7 @@ describe('modify', () => {
     expect(seen[0]![0]).toBe(dest)
   })
 
-  it("may take the application's cookie away: then ours has nothing to stand beside", async () => {
+  it("may remove the application's cookie, so that ours is not set", async () => {
     const backend = await Backend.start()
     const port = await startSticky<StickyDest>(() => ({ port: backend.port, host: HOST, sticky: 'home' }), {
       modify: (head) => void head.delete('set-cookie'),
@@ -267,7 +294,7 @@ describe('modify', () => {
       },
     ],
     ['rejects', () => Promise.reject(new Error('no'))],
-  ])('that %s makes a 502', async (_, modify: () => void | Promise<void>) => {
+  ])('that %s causes a 502', async (_, modify: () => void | Promise<void>) => {
     const backend = await Backend.start()
     const port = await startSticky(() => ({ port: backend.port, host: HOST, sticky: 'home' }), { modify })
     const errors = errorsOn(port)

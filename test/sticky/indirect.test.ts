@@ -5,7 +5,7 @@ import { linesOf, requestOf } from './support.ts'
 
 const cookie = new StickyCookie({ indirect: true })
 
-describe('indirect: the cookie is taken out of the request', () => {
+describe('indirect removes the cookie from the request', () => {
   it.each([
     ['first', 'sticky=a; x=1; y=2', 'x=1; y=2'],
     ['in the middle', 'x=1; sticky=a; y=2', 'x=1; y=2'],
@@ -32,13 +32,13 @@ describe('indirect: the cookie is taken out of the request', () => {
     },
   )
 
-  it('it goes from every Cookie field, and the field in which it was alone goes', () => {
+  it('in every Cookie field, and removes a field that had no other cookie', () => {
     const head = requestOf('Cookie: x=1; sticky=a', 'Cookie: sticky=b', 'Cookie: y=2')
     expect(cookie.read(head)).toBe('a')
     expect(linesOf(head)).toEqual(['Host: a.test', 'Cookie: x=1', 'Cookie: y=2'])
   })
 
-  it('an empty Cookie field that never had it stays', () => {
+  it('and keeps an empty Cookie field without it', () => {
     const head = requestOf('Cookie: ', 'Cookie: sticky=a')
     cookie.read(head)
     expect(linesOf(head)).toEqual(['Host: a.test', 'Cookie: '])
@@ -50,21 +50,21 @@ describe('indirect: the cookie is taken out of the request', () => {
     [['Cookie:x=1;;  sticky2=a ; ', 'cookie: nonsticky=b']],
     [['Cookie: sticky']],
     [['Cookie: x=sticky=a']],
-  ])('a head without it stays the very bytes that came: %j', (lines) => {
+  ])('a head without the cookie does not change: %j', (lines) => {
     const head = requestOf(...lines)
     const before = head.bytes()
     expect(cookie.read(head)).toBeUndefined()
     expect(head.bytes()).toBe(before)
   })
 
-  it('without indirect the head stays the very bytes that came', () => {
+  it('and without indirect the head does not change', () => {
     const head = requestOf('Cookie:x=1;sticky=a')
     const before = head.bytes()
     expect(new StickyCookie({}).read(head)).toBe('a')
     expect(head.bytes()).toBe(before)
   })
 
-  it('property: every other cookie stays, byte for byte and in order, wherever ours stood', () => {
+  it('property: keeps every other cookie byte for byte and in order', () => {
     const text = fc.string({ unit: fc.constantFrom(...'ab"%= \t\xa0\xe9\xff'), maxLength: 6 })
     const other = text.filter((pair) => !/^[ \t]*sticky[ \t]*=/.test(pair))
     const ours = fc.constantFrom('sticky=a', ' sticky = b', 'sticky=', 'sticky=%')

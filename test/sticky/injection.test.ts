@@ -22,13 +22,13 @@ const NASTY = [
   '\u{10ffff}',
 ]
 
-/** The fields of the head as the next reader has them. */
+/** The fields as the next parser reads them. */
 function reread(head: Head): [name: string, value: string][] {
   return [...parseHead(head.bytes(), 'response')]
 }
 
 describe('header injection', () => {
-  it.each(NASTY)('a value %j ends neither the field nor the cookie', (value) => {
+  it.each(NASTY)('a value %j does not end the field or the cookie', (value) => {
     const head = responseOf('Set-Cookie: sid=1; Path=/', 'A: 1')
     new StickyCookie({}).write(head, value)
     expect(reread(head)).toEqual([
@@ -38,7 +38,7 @@ describe('header injection', () => {
     ])
   })
 
-  it('property: any value makes one field more, at the end, and one cookie in it', () => {
+  it('property: any value adds one field at the end with one cookie', () => {
     const value = fc
       .array(fc.oneof(fc.constantFrom(...NASTY), fc.string({ unit: 'binary' })))
       .map((parts) => parts.join(''))
@@ -58,7 +58,7 @@ describe('header injection', () => {
     )
   })
 
-  it('property: attributes and names are refused, or make one right field', () => {
+  it('property: attributes and names are refused, or make one valid field', () => {
     const text = fc.array(
       fc.oneof(fc.constantFrom(...NASTY, 'Secure', 'Path=/', 'sticky'), fc.string({ maxLength: 3 })),
       { maxLength: 4 },

@@ -9,7 +9,7 @@ const NAME = 'a token (RFC 6265 4.1.1)'
 const SECRET = 'a string or bytes, not empty, or a list of them'
 const ATTRIBUTES = "cookie attributes, as in 'Path=/; Secure'"
 const LIMITS =
-  'maxHeadBytes, maxFields, headTimeout, responseHeadTimeout, connectTimeout, idleTimeout, halfCloseTimeout, ' +
+  'maxHeadBytes, maxFields, requests, http2, headTimeout, keepAliveTimeout, bodyTimeout, pool, responseHeadTimeout, connectTimeout, idleTimeout, halfCloseTimeout, ' +
   'lenientResponses, noDelay, keepAlive, keepAliveInitialDelay, proxyProtocol'
 
 function refused(value: unknown[], message: string): void {
@@ -25,66 +25,72 @@ function refused(value: unknown[], message: string): void {
 
 describe('the arguments', () => {
   it.each<[what: string, values: unknown[], message: string]>([
-    ['no lookup', [], 'lookup: got undefined; takes a function'],
-    ['the options in place of lookup', [{}], 'lookup: got {}; takes a function'],
-    ['the options in place of errback', [lookup, {}], 'errback: got {}; takes a function'],
-    ['an errback of false', [lookup, false], 'errback: got false; takes a function'],
-    ['no object', [lookup, undefined, null], 'options: got null; takes an object'],
-    ['a number', [lookup, undefined, 5], 'options: got 5; takes an object'],
-    ['a list', [lookup, undefined, []], 'options: got []; takes an object'],
-    ['a hook', [lookup, lookup, lookup], 'options: got [Function: lookup]; takes an object'],
+    ['no lookup', [], 'lookup: expected a function, got undefined'],
+    ['the options in place of lookup', [{}], 'lookup: expected a function, got {}'],
+    ['the options in place of errback', [lookup, {}], 'errback: expected a function, got {}'],
+    ['an errback of false', [lookup, false], 'errback: expected a function, got false'],
+    ['no object', [lookup, undefined, null], 'options: expected an object, got null'],
+    ['a number', [lookup, undefined, 5], 'options: expected an object, got 5'],
+    ['a list', [lookup, undefined, []], 'options: expected an object, got []'],
+    ['a hook', [lookup, lookup, lookup], 'options: expected an object, got [Function: lookup]'],
   ])('%s', (_, values, message) => refused(values, message))
 })
 
 describe('the options', () => {
   it.each<[what: string, options: object, message: string]>([
-    ['unknown', { coookie: {} }, `coookie: is no option; takes modify, ${LIMITS}, cookie`],
-    ['a lookup beside lookup', { lookup }, `lookup: is no option; takes modify, ${LIMITS}, cookie`],
-    ['an errback, which is an argument', { errback: lookup }, `errback: is no option; takes modify, ${LIMITS}, cookie`],
-    ['a cookie option', { insert: true }, `insert: is no option; takes modify, ${LIMITS}, cookie`],
-    ['modify', { modify: true }, 'modify: got true; takes a function'],
-    ['a limit', { maxFields: 0 }, 'maxFields: got 0; takes an integer from 1 to 1048576'],
-    ['a flag', { noDelay: 1 }, 'noDelay: got 1; takes true or false'],
-    ['cookie is null', { cookie: null }, 'cookie: got null; takes an object'],
-    ['cookie is a name', { cookie: 'sticky' }, "cookie: got 'sticky'; takes an object"],
-    ['cookie is a list', { cookie: [] }, 'cookie: got []; takes an object'],
+    ['unknown', { coookie: {} }, 'coookie: unknown option (did you mean cookie?)'],
+    ['a lookup beside lookup', { lookup }, `lookup: unknown option (expected one of modify, ${LIMITS}, cookie)`],
+    [
+      'an errback, which is an argument',
+      { errback: lookup },
+      `errback: unknown option (expected one of modify, ${LIMITS}, cookie)`,
+    ],
+    ['a cookie option', { insert: true }, `insert: unknown option (expected one of modify, ${LIMITS}, cookie)`],
+    ['modify', { modify: true }, 'modify: expected a function, got true'],
+    ['a limit', { maxFields: 0 }, 'maxFields: expected an integer from 1 to 1048576, got 0'],
+    ['a flag', { noDelay: 1 }, 'noDelay: expected true or false, got 1'],
+    ['cookie is null', { cookie: null }, 'cookie: expected an object, got null'],
+    ['cookie is a name', { cookie: 'sticky' }, "cookie: expected an object, got 'sticky'"],
+    ['cookie is a list', { cookie: [] }, 'cookie: expected an object, got []'],
   ])('%s', (_, options, message) => refused([lookup, undefined, options], message))
 })
 
 describe('the cookie options', () => {
   it.each<[option: string, value: unknown, message: string]>([
-    ['sercet', 'x', 'cookie.sercet: is no option; takes name, insert, indirect, secret, attributes'],
-    ['insert', 'yes', "cookie.insert: got 'yes'; takes true or false"],
-    ['insert', null, 'cookie.insert: got null; takes true or false'],
-    ['indirect', 1, 'cookie.indirect: got 1; takes true or false'],
-    ['name', '', `cookie.name: got ''; takes ${NAME}`],
-    ['name', null, `cookie.name: got null; takes ${NAME}`],
-    ['name', 'a b', `cookie.name: got 'a b'; takes ${NAME}`],
-    ['name', 'a=b', `cookie.name: got 'a=b'; takes ${NAME}`],
-    ['name', 'a;b', `cookie.name: got 'a;b'; takes ${NAME}`],
-    ['name', 'é', `cookie.name: got 'é'; takes ${NAME}`],
-    ['name', 'a\n', `cookie.name: got 'a\\n'; takes ${NAME}`],
-    ['name', 'a\r\nb: c', `cookie.name: got 'a\\r\\nb: c'; takes ${NAME}`],
-    ['secret', '', `cookie.secret: got ''; takes ${SECRET}`],
-    ['secret', null, `cookie.secret: got null; takes ${SECRET}`],
-    ['secret', 5, `cookie.secret: got (hidden number); takes ${SECRET}`],
-    ['secret', Buffer.alloc(0), `cookie.secret: got (hidden object); takes ${SECRET}`],
-    ['secret', [], `cookie.secret: got []; takes ${SECRET}`],
-    ['secret', ['a', ''], `cookie.secret: got [(hidden string), '']; takes ${SECRET}`],
-    ['secret', ['a', undefined], `cookie.secret: got [(hidden string), undefined]; takes ${SECRET}`],
-    ['secret', new Array(1), `cookie.secret: got [undefined]; takes ${SECRET}`],
-    ['secret', [['a']], `cookie.secret: got [[(hidden string)]]; takes ${SECRET}`],
-    ['attributes', null, `cookie.attributes: got null; takes ${ATTRIBUTES}`],
-    ['attributes', ['Secure'], `cookie.attributes: got [ 'Secure' ]; takes ${ATTRIBUTES}`],
-    ['attributes', ' ', `cookie.attributes: got ' '; takes ${ATTRIBUTES}`],
-    ['attributes', '; Path=/', `cookie.attributes: got '; Path=/'; takes ${ATTRIBUTES}`],
-    ['attributes', 'Path=/;', `cookie.attributes: got 'Path=/;'; takes ${ATTRIBUTES}`],
-    ['attributes', '=x', `cookie.attributes: got '=x'; takes ${ATTRIBUTES}`],
-    ['attributes', 'Path /', `cookie.attributes: got 'Path /'; takes ${ATTRIBUTES}`],
-    ['attributes', 'Path=/é', `cookie.attributes: got 'Path=/é'; takes ${ATTRIBUTES}`],
-    ['attributes', 'Path=/\r\nX: y', `cookie.attributes: got 'Path=/\\r\\nX: y'; takes ${ATTRIBUTES}`],
-    ['attributes', 'Secure\n', `cookie.attributes: got 'Secure\\n'; takes ${ATTRIBUTES}`],
-    ['attributes', 'Path=/\0', `cookie.attributes: got 'Path=/\\x00'; takes ${ATTRIBUTES}`],
+    ['sercet', 'x', 'cookie.sercet: unknown option (did you mean secret?)'],
+    ['insert', 'yes', "cookie.insert: expected true or false, got 'yes'"],
+    ['insert', null, 'cookie.insert: expected true or false, got null'],
+    ['beside', 'a b', "cookie.beside: expected the name of an application's cookie, got 'a b'"],
+    ['beside', null, "cookie.beside: expected the name of an application's cookie, got null"],
+    ['indirect', 1, 'cookie.indirect: expected true or false, got 1'],
+    ['name', '', `cookie.name: expected ${NAME}, got ''`],
+    ['name', null, `cookie.name: expected ${NAME}, got null`],
+    ['name', 'a b', `cookie.name: expected ${NAME}, got 'a b'`],
+    ['name', 'a=b', `cookie.name: expected ${NAME}, got 'a=b'`],
+    ['name', 'a;b', `cookie.name: expected ${NAME}, got 'a;b'`],
+    ['name', 'é', `cookie.name: expected ${NAME}, got 'é'`],
+    ['name', 'a\n', `cookie.name: expected ${NAME}, got 'a\\n'`],
+    ['name', 'a\r\nb: c', `cookie.name: expected ${NAME}, got 'a\\r\\nb: c'`],
+    ['secret', '', `cookie.secret: expected ${SECRET}, got ''`],
+    ['secret', null, `cookie.secret: expected ${SECRET}, got null`],
+    ['secret', 5, `cookie.secret: expected ${SECRET}, got (hidden number)`],
+    ['secret', Buffer.alloc(0), `cookie.secret: expected ${SECRET}, got (hidden object)`],
+    ['secret', [], `cookie.secret: expected ${SECRET}, got []`],
+    ['secret', ['a', ''], `cookie.secret: expected ${SECRET}, got [(hidden string), '']`],
+    ['secret', ['a', undefined], `cookie.secret: expected ${SECRET}, got [(hidden string), undefined]`],
+    ['secret', new Array(1), `cookie.secret: expected ${SECRET}, got [undefined]`],
+    ['secret', [['a']], `cookie.secret: expected ${SECRET}, got [[(hidden string)]]`],
+    ['attributes', null, `cookie.attributes: expected ${ATTRIBUTES}, got null`],
+    ['attributes', ['Secure'], `cookie.attributes: expected ${ATTRIBUTES}, got [ 'Secure' ]`],
+    ['attributes', ' ', `cookie.attributes: expected ${ATTRIBUTES}, got ' '`],
+    ['attributes', '; Path=/', `cookie.attributes: expected ${ATTRIBUTES}, got '; Path=/'`],
+    ['attributes', 'Path=/;', `cookie.attributes: expected ${ATTRIBUTES}, got 'Path=/;'`],
+    ['attributes', '=x', `cookie.attributes: expected ${ATTRIBUTES}, got '=x'`],
+    ['attributes', 'Path /', `cookie.attributes: expected ${ATTRIBUTES}, got 'Path /'`],
+    ['attributes', 'Path=/é', `cookie.attributes: expected ${ATTRIBUTES}, got 'Path=/é'`],
+    ['attributes', 'Path=/\r\nX: y', `cookie.attributes: expected ${ATTRIBUTES}, got 'Path=/\\r\\nX: y'`],
+    ['attributes', 'Secure\n', `cookie.attributes: expected ${ATTRIBUTES}, got 'Secure\\n'`],
+    ['attributes', 'Path=/\0', `cookie.attributes: expected ${ATTRIBUTES}, got 'Path=/\\x00'`],
   ])('%s: %j', (option, value, message) => refused([lookup, undefined, { cookie: { [option]: value } }], message))
 })
 
@@ -101,10 +107,18 @@ describe('a name with a prefix (RFC 6265bis 4.1.3)', () => {
     ['__Host-s', 'Secure; Path=/app', HOST],
     ['__Host-s', 'Secure; Path=/; Path=/app', HOST],
     ['__Host-s', 'Secure; Path=/; Domain=a.test', HOST],
-  ])('%s with %j is refused where `insert` would set what browsers drop', (name, attributes, takes) => {
+  ])('%s with %j is refused if browsers would reject the cookie', (name, attributes, takes) => {
     const cookie = { name, insert: true, ...(attributes === undefined ? undefined : { attributes }) }
     const got = attributes ?? 'Path=/; HttpOnly'
-    refused([lookup, undefined, { cookie }], `cookie.attributes: got '${got}'; takes ${takes} with the name '${name}'`)
+    refused(
+      [lookup, undefined, { cookie }],
+      `cookie.attributes: expected ${takes} with the name '${name}', got '${got}'`,
+    )
+  })
+
+  it('beside is refused if `insert` would ignore it', () => {
+    const cookie = { insert: true, beside: 'sid' }
+    refused([lookup, undefined, { cookie }], 'cookie.beside: has no effect with insert')
   })
 
   it.each([
@@ -114,12 +128,12 @@ describe('a name with a prefix (RFC 6265bis 4.1.3)', () => {
     { name: '__Host', insert: true },
     { name: 'x__Host-s', insert: true },
     { name: '__Host-s' },
-  ])('is taken where its scope is right, or the application has the say: %j', (cookie) => {
+  ])('is accepted with the right attributes or without insert: %j', (cookie) => {
     expect(createStickyServer(lookup, undefined, { cookie })).toBeInstanceOf(ProxyServer)
   })
 })
 
-describe('what is taken', () => {
+describe('accepts', () => {
   it.each<[what: string, values: unknown[]]>([
     ['a lookup alone', [lookup]],
     ['no errback', [lookup, null]],
@@ -130,7 +144,7 @@ describe('what is taken', () => {
     ],
     [
       'undefined in the cookie',
-      [lookup, undefined, { cookie: { name: undefined, insert: undefined, secret: undefined } }],
+      [lookup, undefined, { cookie: { name: undefined, insert: undefined, beside: undefined, secret: undefined } }],
     ],
     [
       'every option',
@@ -148,7 +162,7 @@ describe('what is taken', () => {
     expect(make(...values)).toBeInstanceOf(ProxyServer)
   })
 
-  it('frozen options, which are not written to', () => {
+  it('frozen options', () => {
     const options = Object.freeze({ cookie: Object.freeze({ insert: true }) })
     expect(createStickyServer(lookup, undefined, options)).toBeInstanceOf(ProxyServer)
   })

@@ -9,7 +9,7 @@ import { startSticky } from './support.ts'
 const HOST = '127.0.0.1'
 
 describe('WebSocket', () => {
-  it('the 101 has the cookie beside the one of the application, and messages go both ways', async () => {
+  it('adds the cookie to the 101 beside the application`s cookie, and passes messages both ways', async () => {
     const server = http.createServer()
     const sockets = new WebSocketServer({ server })
     sockets.on('headers', (lines) => lines.push('Set-Cookie: sid=1; Path=/; HttpOnly'))
@@ -49,7 +49,7 @@ describe('WebSocket', () => {
 })
 
 describe('HTTP/2 with prior knowledge', () => {
-  it('goes through untouched, the preface and what looks like a response head', async () => {
+  it('passes unchanged, even bytes that look like a response head', async () => {
     const backend = await Backend.start()
     const values: (string | undefined)[] = []
     const port = await startSticky(
@@ -70,7 +70,7 @@ describe('HTTP/2 with prior knowledge', () => {
     expect(values).toEqual([undefined])
   })
 
-  it('serves a client of node:http2, whose cookies are its own affair', async () => {
+  it('serves a client of node:http2 without touching its cookies', async () => {
     const server = http2.createServer((request, response) => {
       response.setHeader('set-cookie', 'sid=1; Path=/')
       response.end(`cookies: ${request.headers.cookie}`)

@@ -32,17 +32,17 @@ const OTHERS: Case[] = [
   ['the name as the value of a cookie without a name', ['=sticky=b'], undefined],
   ["no '='", ['sticky'], undefined],
   ["no '=', then the right one", ['sticky; sticky=a'], 'a'],
-  ['a comma, which parts no cookies', ['x=1, sticky=b'], undefined],
-  ['a semicolon in quotes, which parts cookies (RFC 6265 5.4)', ['x="1; sticky=a"'], 'a"'],
+  ['a comma, which does not separate cookies', ['x=1, sticky=b'], undefined],
+  ['a semicolon in quotes, which separates cookies (RFC 6265 5.4)', ['x="1; sticky=a"'], 'a"'],
 ]
 
 const VALUES: Case[] = [
   ['in quotes', ['sticky="a"'], 'a'],
   ['in quotes, with blanks around them', ['sticky= "a" ; x=1'], 'a'],
   ['blanks inside the quotes', ['sticky=" a "'], ' a '],
-  ['one quote at the begin', ['sticky="a'], '"a'],
+  ['one quote at the start', ['sticky="a'], '"a'],
   ['one quote at the end', ['sticky=a"'], 'a"'],
-  ['nothing but one quote', ['sticky="'], '"'],
+  ['only one quote', ['sticky="'], '"'],
   ['empty', ['sticky='], undefined],
   ['empty in quotes', ['sticky=""'], undefined],
   ['blank', ['sticky= \t '], undefined],
@@ -57,16 +57,16 @@ const VALUES: Case[] = [
   ['a cut sequence', ['sticky=%C3'], undefined],
   ['an overlong sequence', ['sticky=%C0%AF'], undefined],
   ['an encoded surrogate', ['sticky=%ED%A0%80'], undefined],
-  ['obs-text, a character a byte', ['sticky=\xe9\xff'], '\xe9\xff'],
-  ['the byte 0xA0 at its ends, which is no white space', ['sticky=\xa0a\xa0'], '\xa0a\xa0'],
+  ['obs-text, one character per byte', ['sticky=\xe9\xff'], '\xe9\xff'],
+  ['the byte 0xA0 at its ends, which is not white space', ['sticky=\xa0a\xa0'], '\xa0a\xa0'],
 ]
 
 const SEVERAL: Case[] = [
-  ['two that are right', ['sticky=a; sticky=b'], 'a'],
+  ['two valid ones', ['sticky=a; sticky=b'], 'a'],
   ['an empty one first', ['sticky=; sticky=b'], 'b'],
   ['a malformed one first', ['sticky=%; sticky=b'], 'b'],
   ['a malformed one in an earlier field', ['sticky=%', 'x=1; sticky=b'], 'b'],
-  ['none that is right', ['sticky=; sticky=%', 'sticky=""'], undefined],
+  ['no valid one', ['sticky=; sticky=%', 'sticky=""'], undefined],
 ]
 
 describe.each([
@@ -92,14 +92,14 @@ describe('reading the cookie', () => {
     expect(new StickyCookie({}).read(requestOf('X-Cookie: sticky=a', 'Set-Cookie: sticky=a'))).toBeUndefined()
   })
 
-  it.each(['__proto__', 'constructor', '$x', "!#$%&'*+-.^_`|~0"])('takes the name %s as it is', (name) => {
+  it.each(['__proto__', 'constructor', '$x', "!#$%&'*+-.^_`|~0"])('accepts the name %s', (name) => {
     const cookie = new StickyCookie({ name })
     expect(cookie.read(requestOf(`Cookie: sticky=b; x${name}=c; ${name}=a`))).toBe('a')
     expect(cookie.read(requestOf('Cookie: sticky=b'))).toBeUndefined()
   })
 
-  it('finds none in the preface of HTTP/2, and leaves it as it is', () => {
-    const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\n')
+  it('finds none in the HTTP/2 preface, and does not change it', () => {
+    const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
     const head = parseHead(preface, 'request')
     expect(new StickyCookie({ indirect: true }).read(head)).toBeUndefined()
     expect(head.bytes()).toEqual(preface)

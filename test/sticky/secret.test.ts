@@ -5,7 +5,7 @@ import { cookieFor, requestOf, responseOf } from './support.ts'
 
 type Secret = CookieOptions['secret']
 
-/** What a browser brings back of the cookie for the value: `name=text`. */
+/** The cookie that a browser returns for the value: `name=text`. */
 function written(value: string, options: CookieOptions): string {
   const head = responseOf()
   new StickyCookie({ insert: true, ...options }).write(head, value)
@@ -16,7 +16,7 @@ function read(pair: string, options: CookieOptions): string | undefined {
   return new StickyCookie(options).read(requestOf(`Cookie: ${pair}`))
 }
 
-/** Reads, as the one secret, what was signed with the other. */
+/** Reads with one secret what was signed with the other. */
 const passes = (signedWith: Secret, readWith: Secret) =>
   read(written('home', { secret: signedWith! }), { secret: readWith! }) === 'home'
 
@@ -36,7 +36,7 @@ describe('the signature', () => {
     expect(read(`sticky=a%20b.${signature}`, { secret: secret! })).toBe('a b')
   })
 
-  it('stands without a secret for nothing: the value is as it is, and a signature is a part of it', () => {
+  it('is part of the value without a secret', () => {
     expect(written('home', {})).toBe('sticky=home')
     expect(read(SIGNED, {})).toBe(`home.${SIGNATURE}`)
   })
@@ -46,7 +46,7 @@ describe('the signature', () => {
     ['a Buffer', Buffer.from('key')],
     ['a Uint8Array', new Uint8Array(Buffer.from('key'))],
     ['a list', ['key']],
-  ])('of a secret is the same, whether it is a string or its bytes: %s', (_, secret) => {
+  ])('is the same for a string and its bytes: %s', (_, secret) => {
     expect(written('home', { secret: secret! })).toBe(SIGNED)
     expect(read(SIGNED, { secret: secret! })).toBe('home')
   })
@@ -56,7 +56,7 @@ describe('the signature', () => {
   })
 })
 
-describe('signatures that are kept', () => {
+describe('cached signatures', () => {
   const set = (cookie: StickyCookie, value: string) => {
     const head = responseOf()
     cookie.write(head, value)
@@ -64,14 +64,14 @@ describe('signatures that are kept', () => {
   }
   const readBy = (cookie: StickyCookie, pair: string) => cookie.read(requestOf(`Cookie: ${pair}`))
 
-  it('are those that would be made anew, however many values there are', () => {
+  it('equal new ones, for any number of values', () => {
     const cookie = new StickyCookie({ insert: true, secret: 'key' })
     const values = Array.from({ length: 2_500 }, (_, i) => `home ${i % 1_250}`)
     for (const value of values) expect(set(cookie, value)).toBe(written(value, { secret: 'key' }))
     for (const value of values) expect(readBy(cookie, written(value, { secret: 'key' }))).toBe(value)
   })
 
-  it('let no other signature of the same value pass, and those of every secret', () => {
+  it('accept no other signature of the same value, and those of every secret', () => {
     const cookie = new StickyCookie({ insert: true, secret: ['new', 'old'] })
     set(cookie, 'home')
     expect(readBy(cookie, written('home', { secret: 'old' }))).toBe('home')
@@ -90,14 +90,14 @@ describe('rotation', () => {
     ['an old value under a list with the old secret', 'old', ['new', 'old'], true],
     ['a new value under the same list', 'new', ['new', 'old'], true],
     ['a value of the oldest secret', 'oldest', ['new', Buffer.from('old'), 'oldest'], true],
-    ['an old value once the old secret is gone', 'old', ['new'], false],
-    ['a new value where only the old secret is known', ['new', 'old'], 'old', false],
+    ['an old value after the old secret was removed', 'old', ['new'], false],
+    ['a new value with the old secret only', ['new', 'old'], 'old', false],
     ['a value of a foreign secret', 'foreign', ['new', 'old'], false],
   ])('%s', (_, signedWith, readWith, expected) => {
     expect(passes(signedWith, readWith)).toBe(expected)
   })
 
-  it('later changes to the list or to its bytes change nothing', () => {
+  it('later changes to the list or its bytes have no effect', () => {
     const bytes = Buffer.from('key')
     const secret = [bytes]
     const cookie = new StickyCookie({ secret })
@@ -108,7 +108,7 @@ describe('rotation', () => {
   })
 })
 
-describe('what is not signed by us has no value', () => {
+describe('values without our signature are ignored', () => {
   it.each([
     ['nothing', ''],
     ['no signature', TEXT],
@@ -127,7 +127,7 @@ describe('what is not signed by us has no value', () => {
     ['padding', `${TEXT}.${SIGNATURE}=`],
     ['the signature twice', `${TEXT}.${SIGNATURE}.${SIGNATURE}`],
     ['the signature in hexadecimal', `${TEXT}.${Buffer.from(SIGNATURE, 'base64url').toString('hex')}`],
-    ['a quote at the begin', `"${TEXT}.${SIGNATURE}`],
+    ['a quote at the start', `"${TEXT}.${SIGNATURE}`],
     ['quotes around the value alone', `"${TEXT}".${SIGNATURE}`],
     ['obs-text for a signature of the right length', `${TEXT}.${'\xe9'.repeat(43)}`],
     ['the eighth bit set in the signature', `${TEXT}.${withEighthBit(SIGNATURE)}`],
@@ -144,7 +144,7 @@ describe('what is not signed by us has no value', () => {
   })
 
   it('a signature in the alphabet of base64', () => {
-    // Of these values one at least has a signature with '-' or '_' in it.
+    // At least one of these values has a signature with `-` or `_`.
     const values = Array.from({ length: 20 }, (_, i) => written(`home${i}`, { secret: 'key' }).slice('sticky='.length))
     const changed = values.filter((value) => /[-_]/.test(value))
     expect(changed).not.toEqual([])
@@ -163,7 +163,7 @@ describe('what is not signed by us has no value', () => {
     for (const twin of twins) expect(readSigned(`${TEXT}.${twin}`)).toBeUndefined()
   })
 
-  it('of several cookies the first that is signed counts', () => {
+  it('the first signed cookie of several counts', () => {
     const forged = `sticky=away; sticky=away.${SIGNATURE}`
     expect(read(`${forged}; ${SIGNED}`, { secret: 'key' })).toBe('home')
     expect(read(`${forged}; sticky=%`, { secret: 'key' })).toBeUndefined()
@@ -185,7 +185,7 @@ describe('round trips', () => {
     },
   )
 
-  it('property: any value comes back through a browser, among any other cookies', () => {
+  it('property: any value comes back through a browser, among other cookies', () => {
     fc.assert(
       fc.property(value, options, others, others, fc.boolean(), (value, options, before, after, isQuoted) => {
         const pair = written(value, options)
@@ -196,7 +196,7 @@ describe('round trips', () => {
     )
   })
 
-  it('property: no change of one byte to a signed value is taken, whatever it would stand for', () => {
+  it('property: a signed value with one changed byte is refused', () => {
     const byte = fc.integer({ min: 0x20, max: 0xff }).filter((byte) => byte !== 0x7f)
     const change = fc.constantFrom<'replace' | 'insert' | 'remove'>('replace', 'insert', 'remove')
     fc.assert(
@@ -205,7 +205,7 @@ describe('round trips', () => {
         const i = at % (signed.length + (change === 'insert' ? 1 : 0))
         const character = change === 'remove' ? '' : String.fromCharCode(byte)
         const changed = signed.slice(0, i) + character + signed.slice(change === 'insert' ? i : i + 1)
-        // A blank at its end, or a semicolon behind it, is no part of a cookie's value.
+        // A trailing blank or semicolon is not part of a cookie value.
         const isSame = cookieFor(changed) === signed
         expect(read(`sticky=${changed}`, { secret })).toBe(isSame ? value : undefined)
       }),

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import { HTTPParser as JsParser } from 'http-parser-js'
 import type { Peer } from './types.ts'
 
-/** What Node's own parser and `http-parser-js` have in common. */
+/** The interface of both Node's own parser and `http-parser-js`. */
 interface NodeParser {
   initialize(type: unknown, resource: object, maxHeaderSize: number): void
   execute(chunk: Buffer): number | Error
@@ -19,7 +19,7 @@ interface NodeParserClass {
 
 const { HTTPParser: LlhttpParser } = createRequire(import.meta.url)('_http_common') as { HTTPParser: NodeParserClass }
 
-/** The number of GET in both. */
+/** The number of GET in both parsers. */
 const GET = 1
 
 function nodePeer(name: string, note: string, Class: NodeParserClass): Peer {
@@ -29,13 +29,13 @@ function nodePeer(name: string, note: string, Class: NodeParserClass): Peer {
     start() {
       const parser = new Class()
       parser.initialize(Class.REQUEST, {}, 65_536)
-      // As node:http does: to http-parser-js it is the sign that the callbacks are those of today.
+      // As in node:http. It tells http-parser-js to use today's callbacks.
       parser[Class.kOnExecute] = null
       let isDone = false
       let method = -1
       let target = ''
       let fields: string[] = []
-      // Past 32 fields, and where a head is cut, Node's hands over what it has in batches.
+      // Node's parser delivers fields in batches when there are more than 32 or the head is cut.
       let batches: string[][] = []
       parser[Class.kOnHeaders] = (some: string[], url: string) => {
         batches.push(some)

@@ -3,16 +3,17 @@ import type { Peer } from './types.ts'
 
 const LIMITS = { maxHeadBytes: 65_536 }
 
-/** `HeadScanner`, and something to do with each head. */
-function scannerPeer(name: string, note: string, use: (head: Head) => unknown): Peer {
+/** `HeadScanner`, with a use for each head. With `isFresh` each head gets a new scanner. */
+function scannerPeer(name: string, note: string, use: (head: Head) => unknown, isFresh = false): Peer {
   return {
     name,
     note,
     start() {
-      const scanner = new HeadScanner('request', LIMITS)
+      let scanner = new HeadScanner('request', LIMITS)
       return {
         parse(chunks) {
-          scanner.reset()
+          if (isFresh) scanner = new HeadScanner('request', LIMITS)
+          else scanner.reset()
           for (const chunk of chunks) scanner.push(chunk)
           return scanner.head !== undefined && use(scanner.head) !== undefined
         },
@@ -25,37 +26,22 @@ function scannerPeer(name: string, note: string, use: (head: Head) => unknown): 
   }
 }
 
-export const scanner = scannerPeer(
-  'HeadScanner',
-  'fields as offsets; checks syntax, version, framing and Host; no strings',
-  (head) => head,
-)
-
-export const scannerNew: Peer = {
-  name: 'HeadScanner, new',
-  note: 'as above, with a scanner of its own for each head, as on connections with one head each',
-  start() {
-    let head: Head | undefined
-    return {
-      parse(chunks) {
-        const scanner = new HeadScanner('request', LIMITS)
-        for (const chunk of chunks) scanner.push(chunk)
-        head = scanner.head
-        return head !== undefined
-      },
-      found: () => ({ method: head!.method, target: head!.target, fields: [...head!].length }),
-    }
-  },
-}
-
-export const scannerThree = scannerPeer(
-  'HeadScanner + 3 fields',
-  'and the strings of method, target and three fields, as a hook asks for them',
-  (head) => [head.method, head.target, head.get('host'), head.get('cookie'), head.get('upgrade')],
-)
-
-export const scannerStrings = scannerPeer(
-  'HeadScanner + strings',
-  'and the strings of method, target and every name and value, as node:http has them',
-  (head) => [head.method, head.target, ...head],
-)
+export const scanners: readonly Peer[] = [
+  scannerPeer('HeadScanner', 'fields as offsets; checks syntax, version, framing and Host; no strings', (head) => head),
+  scannerPeer(
+    'HeadScanner, new',
+    'the same with a new scanner for each head, as on connections with one request',
+    (head) => head,
+    true,
+  ),
+  scannerPeer(
+    'HeadScanner + 3 fields',
+    'and reads method, target and three fields as strings, as a hook does',
+    (head) => [head.method, head.target, head.get('host'), head.get('cookie'), head.get('upgrade')],
+  ),
+  scannerPeer(
+    'HeadScanner + strings',
+    'and reads method, target and every name and value as strings, as node:http does',
+    (head) => [head.method, head.target, ...head],
+  ),
+]

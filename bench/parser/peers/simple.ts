@@ -1,9 +1,9 @@
 import type { Peer } from './types.ts'
 
-/** Text to the empty line, split at line ends, and a regular expression for each line. */
+/** Splits the text at line ends and runs a regular expression on each line. */
 export const split: Peer = {
   name: 'split and regexp',
-  note: 'as proxies of 2012 did it: an object of strings, in which the last of two fields of a name wins; no checks',
+  note: 'as proxies of 2012 did it: an object of strings, where the last field of a name wins; no checks',
   start() {
     let lines: string[] = []
     let fields: Record<string, string> = {}
@@ -33,10 +33,10 @@ export const split: Peer = {
   },
 }
 
-/** The least there is to do: where the head ends, and nothing else. */
+/** Finds the end of the head and nothing else. */
 export const floor: Peer = {
   name: 'Buffer.indexOf',
-  note: 'the floor: finds the empty line and nothing else; joins the chunks of a cut head',
+  note: 'the floor: only finds the empty line; joins the chunks of a cut head',
   start() {
     const joined = Buffer.alloc(65_536)
     return {

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import type { Peer } from './types.ts'
 
-// The types of Node 20 do not have it.
+// @types/node 20 does not declare it.
 const { WebAssembly } = globalThis as unknown as {
   WebAssembly: {
     Module: new (code: Buffer) => object
@@ -22,18 +22,18 @@ const REQUEST = 1
 const GET = 1
 const SIZE = 65_536
 
-/** undici's build, driven as undici does, less the Buffer it makes for each part: the parts stay offsets. */
+/** undici's build, used as undici does, but without a Buffer for each part: the parts stay offsets. */
 export const wasm: Peer = {
   name: 'undici llhttp WASM',
-  note: 'fields as offsets into the memory of the module, where each chunk is copied to; no strings; no check of Host',
+  note: 'copies each chunk into the memory of the module; fields as offsets; no strings; no check of Host',
   start() {
     const require = createRequire(import.meta.url)
     const code = require('undici/lib/llhttp/llhttp_simd-wasm.js') as Buffer
-    // Pairs of start and end: of the target, then of each name and value.
+    // Start and end of the target, then of each name and value.
     let marks: number[] = []
     let isDone = false
     const part = (_parser: number, at: number, length: number): number => {
-      // A part that is cut comes in pieces.
+      // A part that spans chunks comes in pieces.
       if (marks[marks.length - 1] === at) marks[marks.length - 1] = at + length
       else marks.push(at, at + length)
       return 0

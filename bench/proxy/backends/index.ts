@@ -13,7 +13,7 @@ export interface Backend {
 /** The size of /big, in bytes. */
 export const BIG = 100 * 2 ** 20
 
-/** Answers /, /name/ANY (with the path), /big, /session (which sets a cookie) and /requests (how many there have been). */
+/** Serves /, /name/ANY (the path), /big, /session (sets a cookie) and /requests (the number of requests so far). */
 async function nginx(directory: string): Promise<Backend> {
   const port = await freePort()
   mkdirSync(directory, { recursive: true })
@@ -38,14 +38,14 @@ async function nginx(directory: string): Promise<Backend> {
   return startNginx(directory, nginxConf(directory, { http }), port)
 }
 
-/** A script of ours, beside this one. */
+/** A script beside this one. */
 async function script(name: string): Promise<Backend> {
   const file = fileURLToPath(new URL(`${name}.js`, import.meta.url))
   const { firstLine, stop } = await start([process.execPath, file], {})
   return { port: Number(firstLine), stop }
 }
 
-/** Starts what stands behind the proxies. */
+/** Starts the server behind the proxies. */
 export function startBackend(kind: Workload['backend'], directory: string): Promise<Backend> {
   return kind === 'nginx' ? nginx(join(directory, kind)) : script(kind)
 }

@@ -1,8 +1,8 @@
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-// The backend of uploads, a process of its own: it says its port on stdout. It answers 'ok' when it has read all of
-// the body: nginx answers at once and reads on in small pieces, or puts the body in a file.
+// The backend of uploads, in a process of its own. Prints its port to stdout. It answers with the number of bytes once it
+// has read the whole body. nginx would answer before that, or write the body to a file.
 const server = http.createServer(
   { keepAliveTimeout: 0, requestTimeout: 0, highWaterMark: 2 ** 20 },
   (request, response) => {

@@ -7,23 +7,22 @@ export interface Answer {
   body: string
 }
 
-/** One GET, on a connection of its own where there is no agent. @throws {Error} where the answer is not a 200 */
+/** Sends a GET, on a new connection unless there is an agent. @throws {Error} when the answer is not a 200 */
 export async function ask(port: number, path: string, options: http.RequestOptions = {}): Promise<Answer> {
   const request = http.get({ port, host: '127.0.0.1', path, agent: false, timeout: 5000, ...options })
-  request.once('timeout', () => request.destroy(new Error(`${path}: no answer`)))
+  request.once('timeout', () => request.destroy(new Error(`${path}: no answer in 5 s`)))
   const [response] = (await once(request, 'response')) as [http.IncomingMessage]
   let body = ''
   for await (const chunk of response.setEncoding('utf8')) body += chunk
-  if (response.statusCode !== 200) throw new Error(`${path}: answered ${response.statusCode}`)
+  if (response.statusCode !== 200) throw new Error(`${path}: expected status 200, got ${response.statusCode}`)
   return { headers: response.headers, body }
 }
 
-/** Holds one thing against another. */
 export function expect(what: string, got: unknown, wanted: unknown): void {
-  if (got !== wanted) throw new Error(`${what}: got ${JSON.stringify(got)}, not ${JSON.stringify(wanted)}`)
+  if (got !== wanted) throw new Error(`${what}: expected ${JSON.stringify(wanted)}, got ${JSON.stringify(got)}`)
 }
 
-/** Asks for / twice on one connection. */
+/** Sends two requests on one connection. */
 export async function checkKeepAlive(port: number): Promise<void> {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
   try {
@@ -34,7 +33,7 @@ export async function checkKeepAlive(port: number): Promise<void> {
   }
 }
 
-/** Asks once, and wants the connection closed after the answer. */
+/** Sends one request with `Connection: close`, and expects the same in the answer. */
 export async function checkClose(port: number, path = '/'): Promise<Answer> {
   const answer = await ask(port, path, { headers: { connection: 'close' } })
   expect(path, answer.body, 'ok')
@@ -42,7 +41,7 @@ export async function checkClose(port: number, path = '/'): Promise<Answer> {
   return answer
 }
 
-/** Wants the field that the peer sets, where it sets one. */
+/** Checks the field that the peer adds, if any. */
 export async function checkField(port: number, { sets }: Peer): Promise<void> {
   if (sets) expect(sets[0], (await ask(port, '/')).headers[sets[0]], sets[1])
 }

@@ -1,34 +1,32 @@
 import { once } from 'node:events'
-import type net from 'node:net'
-import { optionsOf, say } from './client.ts'
-import { openTunnel } from './upgrade.ts'
+import type { WebSocket } from 'ws'
+import { openWebSocket, optionsOf, say } from './client.ts'
 
-// Opens as many tunnels as it is told to, keeps them, and closes them when it is told.
+// Opens as many tunnels as each message says and keeps them. 0 closes them all.
 
-/** Few enough at a time for any queue of connections. */
+/** Connects at a time, few enough for any accept queue. */
 const ABREAST = 50
 
 const { port } = optionsOf<{ port: number }>()
-let sockets: net.Socket[] = []
+let sockets: WebSocket[] = []
 
 async function open(count: number): Promise<void> {
   let left = count
-  async function openSome(): Promise<void> {
-    while (left-- > 0) sockets.push(await openTunnel(port, '/hold'))
+  const openSome = async () => {
+    while (left-- > 0) sockets.push(await openWebSocket(port))
   }
   await Promise.all(Array.from({ length: ABREAST }, openSome))
 }
 
 async function closeAll(): Promise<void> {
   const closed = sockets.map((socket) => once(socket, 'close'))
-  for (const socket of sockets) socket.destroy()
+  for (const socket of sockets) socket.terminate()
   sockets = []
   await Promise.all(closed)
 }
 
 let count = await say<number>('ready')
 for (;;) {
-  if (count > 0) await open(count)
-  else await closeAll()
+  await (count > 0 ? open(count) : closeAll())
   count = await say<number>(sockets.length)
 }

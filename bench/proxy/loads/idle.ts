@@ -1,26 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { descriptorsForConnections } from '../../common/proc.ts'
 import type { Round, Sample, Workload } from '../types.ts'
-import { LoadClient } from './client.ts'
-import { openTunnel } from './upgrade.ts'
+import { LoadClient, openWebSocket } from './client.ts'
 import { passesUpgrade } from './websocket.ts'
 
 const TUNNELS = 3000
-/** Tunnels that are opened and closed first, so many at a time. */
+/** Tunnels that are opened and closed before the measurement. */
 const WARM_UP = { times: 10, tunnels: 100 }
-/** They are opened in so many steps, as the heap of a peer grows and shrinks by leaps. */
+/** Tunnels are opened in steps, because the heap of a peer grows and shrinks in leaps. */
 const STEPS = 15
 const SETTLE_MS = 250
 
-/** As many as the descriptors of the proxy allow, which has two for each. */
+/** The proxy needs two descriptors for each tunnel. */
 function tunnelsAllowed(): number {
   return Math.min(TUNNELS, Math.floor(descriptorsForConnections() / 2))
 }
 
-/**
- * What the memory of a proxy that has just started grows by, garbage and all. It has compiled what it runs, and its heap
- * has grown to what the opening of tunnels takes for itself, by those that came and went before.
- */
+/** Measures how the memory of a fresh proxy grows, garbage included. The first tunnels, which are closed, warm it up. */
 async function run(round: Round): Promise<Sample> {
   const step = Math.floor(tunnelsAllowed() / STEPS)
   const client = new LoadClient('idle-client.js', round.cpu, { port: round.port })
@@ -55,15 +51,15 @@ async function run(round: Round): Promise<Sample> {
 type Points = readonly (readonly [tunnels: number, bytes: number])[]
 
 /**
- * What a tunnel takes: by all that were opened, or by the slope over the later two thirds, whichever is more. The first
- * ones may fill what the peer had taken before, without growth; the last ones what a collection has just freed.
+ * Bytes a tunnel: the growth over all steps, or the slope over the last two thirds, whichever is larger. The first tunnels
+ * can fit into memory that the peer has already, and the last ones into memory that a garbage collection has just freed.
  */
 export function growthOf(points: Points): number {
   const [tunnels, bytes] = points.at(-1)!
   return Math.max(bytes / tunnels, slopeOf(points.slice(Math.floor(points.length / 3))))
 }
 
-/** Of the line that is nearest to the points (least squares), wherever it begins. */
+/** The slope of the line that fits best (least squares). */
 function slopeOf(points: Points): number {
   const mean = (axis: 0 | 1) => points.reduce((total, point) => total + point[axis], 0) / points.length
   const [x, y] = [mean(0), mean(1)]
@@ -74,12 +70,12 @@ function slopeOf(points: Points): number {
 
 export const idle: Workload = {
   name: 'idle tunnels',
-  // What a proxy has once taken for other work it would fill with tunnels again, and not grow.
+  // Tunnels would fill the memory of earlier work, and the proxy would not grow.
   isFresh: true,
-  title: `${tunnelsAllowed()} tunnels that are open and silent`,
+  title: `${tunnelsAllowed()} open, silent tunnels`,
   unit: 'KB a tunnel',
   backend: 'echo',
   suits: passesUpgrade,
-  check: async (port) => void (await openTunnel(port, '/hold')).destroy(),
+  check: async (port) => void (await openWebSocket(port)).terminate(),
   run,
 }

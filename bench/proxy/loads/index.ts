@@ -4,10 +4,11 @@ import { keepAlive, pipelined } from './keep-alive.ts'
 import { latency } from './latency.ts'
 import { oneRequest, session } from './one-request.ts'
 import { scale } from './scale.ts'
+import { stalled } from './stalled.ts'
 import { download, upload } from './transfer.ts'
 import { websocketLarge, websocketSmall } from './websocket.ts'
 
-/** All loads, in the order in which they are put on; those of one backend stand together. */
+/** All workloads in their order. Those with the same backend stand together. */
 export const workloads: readonly Workload[] = [
   keepAlive,
   oneRequest,
@@ -15,6 +16,7 @@ export const workloads: readonly Workload[] = [
   pipelined,
   latency,
   download,
+  ...stalled,
   ...scale,
   upload,
   websocketSmall,
@@ -22,5 +24,5 @@ export const workloads: readonly Workload[] = [
   idle,
 ]
 
-/** What the short form is about. */
+/** The workloads of the short form. */
 export const shortWorkloads: readonly string[] = [keepAlive.name, oneRequest.name, download.name, websocketSmall.name]

@@ -7,7 +7,7 @@ import { wrk } from './wrk.ts'
 
 export const keepAlive: Workload = {
   name: 'keep-alive',
-  title: 'small requests on 64 connections that stay open (wrk)',
+  title: 'small requests on 64 keep-alive connections (wrk)',
   unit: 'µs of CPU a request',
   wantsWarmUp: true,
   backend: 'nginx',
@@ -16,7 +16,7 @@ export const keepAlive: Workload = {
   run: ({ port, seconds }) => wrk({ port, seconds, connections: 64 }),
 }
 
-/** Sends sixteen requests in one write, and wants their answers in that order. */
+/** Sends sixteen requests in one write and expects the answers in the same order. */
 async function checkPipelined(port: number): Promise<void> {
   const paths = Array.from({ length: 16 }, (_, i) => `/name/${String.fromCharCode(97 + i)}`)
   const socket = connect({ port, host: '127.0.0.1' })
@@ -34,12 +34,12 @@ async function checkPipelined(port: number): Promise<void> {
   }
 }
 
-// Beside the source, not beside what tsc makes of it.
-const script = fileURLToPath(new URL('../../../proxy/loads/pipelined.lua', import.meta.url))
+// The path leads from the compiled file to the source folder.
+const script = fileURLToPath(new URL('../../../../proxy/loads/pipelined.lua', import.meta.url))
 
 export const pipelined: Workload = {
   name: 'pipelined',
-  title: 'small requests, 16 to a write, on 64 connections (wrk)',
+  title: 'small requests, 16 in one write, on 64 connections (wrk)',
   unit: 'µs of CPU a request',
   wantsWarmUp: true,
   backend: 'nginx',

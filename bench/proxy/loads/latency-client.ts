@@ -2,9 +2,9 @@ import { once } from 'node:events'
 import net from 'node:net'
 import { optionsOf, say } from './client.ts'
 
-// Sends requests by the clock, whether or not the ones before are answered, each on a connection that is free. What a
-// request waits for one counts: latency is the time from when it was due to when its answer was complete. No timer is as
-// fine as that wants, so this spins, and yields its core to the backend whenever that has work.
+// Sends requests at a fixed rate, each on a free connection. Latency runs from when a request was due to the end of its
+// answer, so waiting for a free connection counts. Timers are too coarse for this, so the process spins. The backend has
+// precedence on their core.
 
 interface Options {
   port: number
@@ -18,7 +18,7 @@ const REQUEST = Buffer.from('GET / HTTP/1.1\r\nHost: bench.test\r\n\r\n')
 const interval = 1000 / rate
 
 const free: Connection[] = []
-/** When those were due that no connection is free for. */
+/** When the requests were due that wait for a free connection. */
 const waiting: number[] = []
 let latencies: number[] = []
 
@@ -37,7 +37,7 @@ class Connection {
       free.push(this)
     })
     socket.on('close', () => {
-      throw new Error('a connection was closed amid the work')
+      throw new Error('a connection was closed too early')
     })
   }
 
@@ -50,12 +50,12 @@ class Connection {
 function isWhole(text: string): boolean {
   const end = text.indexOf('\r\n\r\n')
   if (end < 0) return false
-  if (!text.startsWith('HTTP/1.1 200 ')) throw new Error(`the answer was '${text.split('\r\n', 1)}'`)
+  if (!text.startsWith('HTTP/1.1 200 ')) throw new Error(`expected status 200, got '${text.split('\r\n', 1)}'`)
   const length = /\r\ncontent-length: *(\d+)/i.exec(text)
   return length ? text.length === end + 4 + Number(length[1]) : text.endsWith('\r\n0\r\n\r\n')
 }
 
-/** Works for so long, and then until the last answer is there. */
+/** Sends requests for so many seconds and waits for the last answer. */
 async function work(seconds: number): Promise<object> {
   latencies = []
   const total = Math.round(rate * seconds)

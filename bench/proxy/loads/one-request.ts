@@ -6,7 +6,7 @@ const headers = ['Connection: close']
 
 export const oneRequest: Workload = {
   name: 'one request a connection',
-  title: 'small requests, each on a connection of its own, 64 at a time (wrk)',
+  title: 'small requests, each on a new connection, 64 at a time (wrk)',
   unit: 'µs of CPU a request',
   wantsWarmUp: true,
   backend: 'nginx',
@@ -15,7 +15,7 @@ export const oneRequest: Workload = {
   run: ({ port, seconds }) => wrk({ port, seconds, headers, connections: 64 }),
 }
 
-/** What a client brings that has been here before. */
+/** The cookies of a returning client. */
 async function cookiesOf(port: number): Promise<string> {
   const { headers } = await ask(port, '/session')
   return (headers['set-cookie'] ?? []).map((cookie) => cookie.split(';', 1)[0]).join('; ')
@@ -24,8 +24,8 @@ async function cookiesOf(port: number): Promise<string> {
 export const session: Workload = {
   name: 'session',
   title:
-    'small requests with a cookie, each on a connection of its own, 64 at a time (wrk): the application sets its cookie ' +
-    'on each answer, and the sticky ones go by their own',
+    'small requests with a cookie, each on a new connection, 64 at a time (wrk); the application sets its cookie in each ' +
+    'answer, and the sticky peers route by theirs',
   unit: 'µs of CPU a request',
   wantsWarmUp: true,
   backend: 'nginx',

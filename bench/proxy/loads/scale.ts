@@ -9,17 +9,17 @@ const names = ['badass', 'haproxy http', 'haproxy tcp', 'nginx http', 'http-prox
 const suits = ({ name }: Peer) => names.includes(name)
 
 const FEWEST = 10
-/** So many requests for each connection, and all of them will have been opened. */
+/** After this many requests a connection, all connections are open. */
 const SETTLED = 10
 const SETTLING_LIMIT_S = 30
 
-/** How many requests the backend has had (nginx's stub_status). */
+/** The number of requests at the backend (nginx's stub_status). */
 async function requestsSoFar(backend: number): Promise<number> {
   const { body } = await ask(backend, '/requests')
   return Number(/^ *\d+ +\d+ +(\d+)/m.exec(body)?.[1])
 }
 
-/** Looks at a part of what wrk does: after it has opened its connections, which is work of another kind. */
+/** Measures a part of wrk's run, after it has opened its connections. */
 async function windowOf({ port, backend, seconds, usage }: Round, connections: number): Promise<Sample> {
   const enough = (await requestsSoFar(backend)) + SETTLED * connections
   const end = new AbortController()
@@ -37,7 +37,7 @@ async function windowOf({ port, backend, seconds, usage }: Round, connections: n
     }
   }
   const tooSlow = load.then(() => {
-    throw new Error(`wrk was done before all of ${connections} connections had been at work`)
+    throw new Error(`wrk ended before all ${connections} connections were open`)
   })
   try {
     return await Promise.race([watch(), tooSlow])
@@ -48,7 +48,7 @@ async function windowOf({ port, backend, seconds, usage }: Round, connections: n
   }
 }
 
-/** Opens connections that have had an answer each, and now are silent. */
+/** Opens connections that get an answer and are idle then. */
 async function openIdle(port: number, count: number): Promise<Socket[]> {
   const sockets: Socket[] = []
   const open = async () => {
@@ -78,9 +78,9 @@ async function besideIdle({ port, seconds, usage }: Round, count: number): Promi
 const requests = (connections: number): Workload => ({
   name: `scale ${connections}`,
   group: 'scale',
-  title: `small requests on ${connections} connections that stay open (wrk), their opening left out`,
+  title: `small requests on ${connections} open connections (wrk)`,
   unit: 'µs of CPU a request',
-  // Those that follow find it warm.
+  // The later ones find the peer warm.
   wantsWarmUp: connections === FEWEST,
   backend: 'nginx',
   suits,
@@ -91,7 +91,7 @@ const requests = (connections: number): Workload => ({
 const connections = (open: number): Workload => ({
   name: `open ${open}`,
   group: 'open',
-  title: `one request a connection (wrk), while ${open} other connections are open`,
+  title: `one request a connection (wrk) beside ${open} idle connections`,
   unit: 'µs of CPU a connection',
   wantsWarmUp: open === 0,
   backend: 'nginx',
@@ -100,7 +100,7 @@ const connections = (open: number): Workload => ({
   run: (round) => besideIdle(round, open),
 })
 
-/** Whether what a request or a connection costs depends on how many there are. */
+/** Show whether the cost of a request or a connection depends on the number of open connections. */
 export const scale: readonly Workload[] = [
   ...[FEWEST, 100, 1000, 3000].map(requests),
   ...[0, 1000, 3000].map(connections),

@@ -6,10 +6,10 @@ import type { Round, Sample, Workload } from '../types.ts'
 const CONNECTIONS = 4
 const GB = 1e9
 
-/** Reads answers off a connection into one buffer, without a copy or an allocation. */
+/** Reads answers into one buffer, without copies or allocations. */
 class Client {
   readonly socket: Socket
-  /** Bytes of the answer's body yet to come; undefined before its head. */
+  /** Bytes of the body that are still to come; undefined before the end of the head. */
   #left: number | undefined
   #head = ''
   #done: () => void = () => {}
@@ -19,10 +19,10 @@ class Client {
     const callback = (length: number, buffer: Uint8Array) => this.#read(buffer, length)
     this.socket = connect({ port, host: '127.0.0.1', onread: { buffer: Buffer.allocUnsafe(2 ** 20), callback } })
     this.socket.on('error', (error) => this.#failed(error))
-    this.socket.on('close', () => this.#failed(new Error('closed before the answer was complete')))
+    this.socket.on('close', () => this.#failed(new Error('the connection was closed before the end of the answer')))
   }
 
-  /** Resolves when the whole answer to a request has come, with its Content-Length. */
+  /** Resolves with the Content-Length at the end of the next answer. */
   async answer(): Promise<number> {
     await new Promise<void>((resolve, reject) => {
       this.#done = resolve
@@ -51,12 +51,12 @@ class Client {
   }
 }
 
-/** NaN where it is not a 200 with a length. */
+/** NaN unless it is a 200 with a length. */
 function lengthOf(head: string): number {
   return head.startsWith('HTTP/1.1 200 ') ? Number(/^content-length: *(\d+)/im.exec(head)?.[1]) : Number.NaN
 }
 
-/** Transfers one after the other, on some connections at once, until the time is over. */
+/** Repeats a transfer on each connection until the time is over. */
 async function transfers(
   { port, seconds }: Pick<Round, 'port' | 'seconds'>,
   connections: number,
@@ -83,21 +83,26 @@ async function transfers(
 async function down(client: Client): Promise<void> {
   client.socket.write('GET /big HTTP/1.1\r\nHost: bench\r\n\r\n')
   const length = await client.answer()
-  if (length !== BIG) throw new Error(`/big: got ${length} bytes, not ${BIG}`)
+  if (length !== BIG) throw new Error(`/big: expected ${BIG} bytes, got ${length}`)
+}
+
+/** Downloads 100 MiB again and again on each connection. */
+export function downloads(round: Round): Promise<Sample> {
+  return transfers(round, CONNECTIONS, down)
 }
 
 const piece = Buffer.alloc(2 ** 20)
 
 async function up(client: Client): Promise<void> {
   const answer = client.answer()
-  // Where both fail, the first to be awaited speaks.
+  // It is awaited below. Until then its rejection must not count as unhandled.
   answer.catch(() => {})
   client.socket.write(`POST / HTTP/1.1\r\nHost: bench\r\nContent-Length: ${BIG}\r\n\r\n`)
   for (let sent = 0; sent < BIG; sent += piece.length) {
     if (!client.socket.write(piece)) await Promise.race([once(client.socket, 'drain'), answer])
   }
   const length = await answer
-  if (length !== String(BIG).length) throw new Error('the backend got less than was sent')
+  if (length !== String(BIG).length) throw new Error('the backend received too few bytes')
 }
 
 const transfer = (name: string, title: string, backend: Workload['backend'], work: typeof down): Workload => ({

@@ -4,19 +4,16 @@ export interface Load {
   port: number
   path?: string
   connections: number
-  /** wrk takes whole seconds, and one at least. */
+  /** Rounded to whole seconds, at least 1. */
   seconds: number
   headers?: string[]
   /** A Lua script. */
   script?: string
-  /** Ends it before its time. */
+  /** Ends it early. */
   signal?: AbortSignal
 }
 
-/**
- * Runs wrk with one thread.
- * @throws {Error} where a connection broke or an answer was not a good one: such a round does not count
- */
+/** Runs wrk with one thread. @throws {Error} when a connection broke or an answer was not a 2xx or 3xx */
 export async function wrk(load: Load): Promise<{ units: number; seconds: number }> {
   const { port, path = '/', connections, seconds, headers = [], script, signal } = load
   const command = [

@@ -14,16 +14,16 @@ interface Setup {
   server?: string
 }
 
-/** Each takes two descriptors; only some are ever spliced at a time. */
+/** Pipes for splicing. Each takes two descriptors. */
 const PIPES = 64
 
-/** haproxy does not start where its limits ask for more descriptors than it may have. */
+/** haproxy does not start when its limits need more descriptors than it may open. */
 function maxConnections(): number {
   return Math.min(9000, Math.floor(descriptorsForConnections() / 2) - PIPES)
 }
 
-// The pool's ratios: with 3000 clients haproxy would use a quarter of its descriptors, and close idle connections to the
-// backend instead of keeping them.
+// tune.pool-*: by default haproxy closes idle backend connections once a quarter of its descriptors is in use, which
+// 3,000 clients need.
 const conf = ({ mode, options = [], backend = [], server = '' }: Setup, port: number, backendPort: number) => `
 global
   nbthread 1
@@ -46,67 +46,44 @@ ${backend.map((line) => `  ${line}\n`).join('')}
   server one 127.0.0.1:${backendPort} ${server}
 `
 
-const startHaproxy =
-  (setup: Setup): Peer['start'] =>
-  async ({ directory, backend, cpu }) => {
-    mkdirSync(directory, { recursive: true })
-    const port = await freePort()
-    const file = join(directory, 'haproxy.cfg')
-    writeFileSync(file, conf(setup, port, backend))
-    // -db: in the foreground.
-    const { firstLine: _, ...program } = await start(['haproxy', '-db', '-f', file], { cpu, port })
-    const version = /version ([\d.]+)/.exec(await output(['haproxy', '-v']))?.[1] ?? 'unknown'
-    return { ...program, port, version }
+function haproxy(name: string, setup: Setup, note: string, more: Partial<Peer> = {}): Peer {
+  return {
+    name: `haproxy ${name}`,
+    kind: 'native',
+    reads: setup.mode === 'http' ? 'each request' : 'nothing',
+    note,
+    ...more,
+    async start({ directory, backend, cpu }) {
+      mkdirSync(directory, { recursive: true })
+      const port = await freePort()
+      const file = join(directory, 'haproxy.cfg')
+      writeFileSync(file, conf(setup, port, backend))
+      // -db: in the foreground.
+      const program = await start(['haproxy', '-db', '-f', file], { cpu, port })
+      const version = /version ([\d.]+)/.exec(await output(['haproxy', '-v']))?.[1] ?? 'unknown'
+      return { ...program, port, version }
+    },
   }
+}
 
 const splicing = ['option splice-request', 'option splice-response']
+const spliced = ['with option splice-request and splice-response', { only: ['download', 'upload'] }] as const
 
 export const haproxyPeers: readonly Peer[] = [
-  {
-    name: 'haproxy http',
-    kind: 'native',
-    reads: 'each request',
-    note: 'one thread, mode http and its defaults (http-reuse safe, no splicing), no logs',
-    start: startHaproxy({ mode: 'http' }),
-  },
-  {
-    name: 'haproxy http pooled',
-    kind: 'native',
-    reads: 'each request',
-    note: 'with http-reuse always: by default the first request of a client has a connection of its own to the backend',
-    only: ['one request a connection'],
-    start: startHaproxy({ mode: 'http', backend: ['http-reuse always'] }),
-  },
-  {
-    name: 'haproxy tcp',
-    kind: 'native',
-    reads: 'nothing',
-    note: 'one thread, mode tcp and its defaults (no splicing), no logs',
-    start: startHaproxy({ mode: 'tcp' }),
-  },
-  {
-    name: 'haproxy http splicing',
-    kind: 'native',
-    reads: 'each request',
-    note: 'with option splice-request and splice-response: bodies stay in the kernel',
-    only: ['download', 'upload'],
-    start: startHaproxy({ mode: 'http', options: splicing }),
-  },
-  {
-    name: 'haproxy tcp splicing',
-    kind: 'native',
-    reads: 'nothing',
-    note: 'with option splice-request and splice-response: bytes stay in the kernel',
-    only: ['download', 'upload'],
-    start: startHaproxy({ mode: 'tcp', options: splicing }),
-  },
-  {
-    name: 'haproxy sticky',
-    kind: 'native',
-    reads: 'each request',
-    note: 'mode http with a cookie of its own on each response (cookie ... insert indirect nocache)',
-    isSticky: true,
-    only: ['session'],
-    start: startHaproxy({ mode: 'http', backend: ['cookie home insert indirect nocache'], server: 'cookie one' }),
-  },
+  haproxy('http', { mode: 'http' }, 'one thread, mode http with its defaults (http-reuse safe, no splicing), no logs'),
+  haproxy(
+    'http pooled',
+    { mode: 'http', backend: ['http-reuse always'] },
+    'with http-reuse always: by default the first request of a client opens a backend connection',
+    { only: ['one request a connection'] },
+  ),
+  haproxy('tcp', { mode: 'tcp' }, 'one thread, mode tcp with its defaults (no splicing), no logs'),
+  haproxy('http splicing', { mode: 'http', options: splicing }, ...spliced),
+  haproxy('tcp splicing', { mode: 'tcp', options: splicing }, ...spliced),
+  haproxy(
+    'sticky',
+    { mode: 'http', backend: ['cookie home insert indirect nocache'], server: 'cookie one' },
+    'mode http, with cookie ... insert indirect nocache',
+    { isSticky: true, only: ['session'] },
+  ),
 ]

@@ -1,8 +1,18 @@
 import type { Peer } from '../types.ts'
-import { direct } from './direct.ts'
+import { caddy } from './caddy.ts'
 import { haproxyPeers } from './haproxy.ts'
 import { nginxPeers } from './nginx.ts'
 import { nodePeers } from './node.ts'
 
-/** All proxies, in the order in which they take their turns. */
-export const peers: readonly Peer[] = [...nodePeers, ...nginxPeers, ...haproxyPeers, direct]
+const direct: Peer = {
+  name: 'direct',
+  kind: 'native',
+  reads: 'nothing',
+  note: 'no proxy: the client connects to the backend',
+  isBaseline: true,
+  only: ['latency'],
+  start: async ({ backend }) => ({ port: backend, pids: () => [], version: '', stop: async () => {} }),
+}
+
+/** All proxies, in the order of their turns. */
+export const peers: readonly Peer[] = [...nodePeers, ...nginxPeers, ...haproxyPeers, caddy, direct]

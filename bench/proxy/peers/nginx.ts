@@ -4,13 +4,13 @@ import { descriptorsForConnections } from '../../common/proc.ts'
 import { freePort, output, start } from '../../common/processes.ts'
 import type { Peer } from '../types.ts'
 
-/** As many as the pools of all peers may have open at a time. */
+/** More than all clients and pools have open at a time. */
 const MOST_CONNECTIONS = 65_536
 const TEMPORARY = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
 
-/** The parts of nginx.conf that any nginx of the bench has: one worker, no logs, and no file outside of its folder. */
+/** An nginx.conf with one worker, no logs, and no file outside of its folder. */
 export function nginxConf(directory: string, { http = '', more = '' }: { http?: string; more?: string }): string {
-  // As root, the workers would become a user who may not look into the folder.
+  // The workers of a root process would run as a user who cannot read the folder.
   const user = process.getuid?.() === 0 ? 'user root;' : ''
   const paths = TEMPORARY.map((name) => `  ${name}_temp_path ${join(directory, name)};`).join('\n')
   return `daemon off;
@@ -22,12 +22,12 @@ events { worker_connections ${Math.min(descriptorsForConnections(), MOST_CONNECT
 ${http && `http {\n  access_log off;\n${paths}\n${http}}\n`}${more}`
 }
 
-/** Starts an nginx with this configuration, which is to listen at `port`. */
+/** Starts an nginx with this configuration, which listens on `port`. */
 export async function startNginx(directory: string, conf: string, port: number, cpu?: number) {
   mkdirSync(directory, { recursive: true })
   const file = join(directory, 'nginx.conf')
   writeFileSync(file, conf)
-  // -e: the place of the log before the configuration is read.
+  // -e: where to log before the configuration is read.
   const command = ['nginx', '-p', directory, '-e', 'stderr', '-c', file]
   const program = await start(command, { port, ...(cpu !== undefined && { cpu }) })
   const version = /nginx\/([\d.]+)/.exec(await output(['nginx', '-v']))?.[1] ?? 'unknown'
@@ -67,12 +67,12 @@ stream {
 }
 `
 
-/** What loads the stream module where it is not built in. */
+/** The line that loads the stream module, unless it is built in. */
 async function loadStream(): Promise<string> {
   const built = await output(['nginx', '-V'])
   if (/--with-stream(\s|$)/.test(built)) return ''
   const file = join(/--modules-path=(\S+)/.exec(built)?.[1] ?? '', 'ngx_stream_module.so')
-  if (!existsSync(file)) throw new Error('nginx has no stream module here (Debian: libnginx-mod-stream)')
+  if (!existsSync(file)) throw new Error('nginx has no stream module (Debian: libnginx-mod-stream)')
   return `load_module ${file};\n`
 }
 
@@ -81,7 +81,7 @@ export const nginxPeers: readonly Peer[] = [
     name: 'nginx http',
     kind: 'native',
     reads: 'each request',
-    note: 'one worker, upstream keep-alive pool, no logs; nothing goes through a file: uploads are not buffered, answers in memory only',
+    note: 'one worker, upstream keep-alive pool, no logs, no buffering of bodies in files',
     async start({ directory, backend, cpu }) {
       const port = await freePort()
       return startNginx(directory, nginxConf(directory, { http: httpProxy(backend, port) }), port, cpu)

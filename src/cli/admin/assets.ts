@@ -1,10 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { extname } from 'node:path'
+import { extname, join } from 'node:path'
 
 interface Asset {
   type: string
-  body: Uint8Array<ArrayBuffer>
+  body: Buffer
 }
 
 const TYPES: Record<string, string> = {
@@ -14,19 +14,20 @@ const TYPES: Record<string, string> = {
   '.svg': 'image/svg+xml',
 }
 
-/** Every file of the page by its name, read once: no path of a request is ever one of the file system. */
+/** Reads every file of the page once, by name: a request path never becomes a file path. */
 export function readAssets(): ReadonlyMap<string, Asset> {
-  const require = createRequire(import.meta.url)
-  const folder = new URL('./static/', import.meta.url)
-  const files: [name: string, path: string | URL][] = [
-    ...readdirSync(folder).map((name): [string, URL] => [name, new URL(name, folder)]),
-    ['uplot.js', require.resolve('uplot/dist/uPlot.esm.js')],
-    ['uplot.css', require.resolve('uplot/dist/uPlot.min.css')],
-  ]
+  const folder = join(import.meta.dirname, 'static')
+  const files = readdirSync(folder).map((name): [name: string, path: string] => [name, join(folder, name)])
+  // The build copies uPlot beside the other files. In the sources it is still in node_modules.
+  if (!existsSync(join(folder, 'uplot.js'))) {
+    const require = createRequire(import.meta.url)
+    files.push(['uplot.js', require.resolve('uplot/dist/uPlot.esm.js')])
+    files.push(['uplot.css', require.resolve('uplot/dist/uPlot.min.css')])
+  }
   return new Map(
     files.flatMap(([name, path]) => {
       const type = TYPES[extname(name)]
-      return type ? [[name, { type, body: new Uint8Array(readFileSync(path)) }]] : []
+      return type ? [[name, { type, body: readFileSync(path) }]] : []
     }),
   )
 }

@@ -1,37 +1,46 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
+import type http from 'node:http'
 import { isIP } from 'node:net'
-import type { Context, MiddlewareHandler } from 'hono'
-import type { ContentfulStatusCode } from 'hono/utils/http-status'
+
+/** What the server sends in reply to a request. */
+export interface Answer {
+  readonly status: number
+  readonly headers: http.OutgoingHttpHeaders
+  readonly body: string | Uint8Array
+}
+
+/** Returns an answer if the request must not go further. */
+export type Guard = (request: http.IncomingMessage) => Answer | undefined
+
+export function json(body: object, status = 200, headers: http.OutgoingHttpHeaders = {}): Answer {
+  return { status, headers: { 'Content-Type': 'application/json', ...headers }, body: JSON.stringify(body) }
+}
+
+export function refuse(status: number, error: string, headers?: http.OutgoingHttpHeaders): Answer {
+  return json({ error }, status, headers)
+}
 
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]']
 
-/** An answer that is no success: one line. */
-export function refuse(c: Context, status: ContentfulStatusCode, error: string): Response {
-  return c.json({ error }, status)
-}
-
 /**
- * Takes requests whose Host is loopback or one of these names and addresses, whatever the port. A page elsewhere that has
- * its own name point here (DNS rebinding) is of the same origin to the browser; only Host tells.
+ * Allows requests whose Host is loopback or one of these names and addresses, on any port. This stops DNS rebinding: if
+ * a foreign site's name points here, the browser sees one origin, and only Host tells the two apart.
  */
-export function onlyHosts(names: readonly string[]): MiddlewareHandler {
+export function onlyHosts(names: readonly string[]): Guard {
   const allowed = new Set([
     ...LOOPBACK,
     ...names.map((name) => hostnameOf(isIP(name) === 6 ? `[${name}]` : name) ?? name),
   ])
-  // Listening on every address, it cannot know them all. An address is no name that anybody could have point here.
-  const takesAddresses = allowed.has('0.0.0.0') || allowed.has('[::]')
-  return async (c, next) => {
-    const host = c.req.header('host') ?? ''
+  // A server on every address cannot list its addresses. DNS rebinding needs a name, so any address is safe.
+  const allowsAddresses = allowed.has('0.0.0.0') || allowed.has('[::]')
+  return ({ headers: { host = '' } }) => {
     const hostname = hostnameOf(host)
-    if (hostname === undefined || !(allowed.has(hostname) || (takesAddresses && isAddress(hostname)))) {
-      return refuse(c, 403, `Host: got ${JSON.stringify(host)}; takes ${[...allowed].join(', ')}`)
-    }
-    return next()
+    if (hostname !== undefined && (allowed.has(hostname) || (allowsAddresses && isAddress(hostname)))) return undefined
+    return refuse(403, `Host: expected ${[...allowed].join(', ')}, got ${JSON.stringify(host)}`)
   }
 }
 
-/** The host of `host:port` in the form that a URL gives it. */
+/** The host of `host:port`, as URL writes it. */
 function hostnameOf(host: string): string | undefined {
   if (!/^(?:\[[\da-f:.]+\]|[\w.-]+)(?::\d+)?$/i.test(host) || !URL.canParse(`http://${host}`)) return undefined
   return new URL(`http://${host}`).hostname
@@ -41,32 +50,27 @@ function isAddress(hostname: string): boolean {
   return isIP(hostname.replace(/^\[|\]$/g, '')) !== 0
 }
 
-/** Refuses what a page of another origin sends. Whoever sends no Origin is no page, or does not only read. */
-export const sameOrigin: MiddlewareHandler = async (c, next) => {
-  const site = c.req.header('sec-fetch-site')
-  // Browsers say so themselves (Fetch Metadata); no script can write it. 'none': no page has asked, its user has.
+/** Refuses requests from pages of other origins. Requests without Origin do not come from a page, or only read. */
+export const sameOrigin: Guard = ({ headers: { host, origin, 'sec-fetch-site': site } }) => {
+  // Browsers set this field (Fetch Metadata) and scripts cannot. 'none' means that the user opened the URL.
   if (site !== undefined && site !== 'same-origin' && site !== 'none') {
-    return refuse(c, 403, `Sec-Fetch-Site: got ${JSON.stringify(site)}; takes same-origin`)
+    return refuse(403, `Sec-Fetch-Site: expected same-origin, got ${JSON.stringify(site)}`)
   }
-  const origin = c.req.header('origin')
-  if (origin === undefined) return next()
-  // The scheme is not compared: a TLS proxy in front may make it https.
-  const isOwn = URL.canParse(origin) && new URL(origin).host === new URL(c.req.url).host
-  return isOwn ? next() : refuse(c, 403, `Origin: got ${JSON.stringify(origin)}; takes this server's own`)
+  if (origin === undefined) return undefined
+  // Compare without the scheme: behind a TLS proxy it is https.
+  if (URL.canParse(origin) && new URL(origin).host === new URL(`http://${host}`).host) return undefined
+  return refuse(403, `Origin: expected this server's own, got ${JSON.stringify(origin)}`)
 }
 
-/**
- * Asks for `Authorization: Bearer TOKEN`. Hono's bearerAuth takes only tokens of the letters of RFC 6750, and a
- * password that somebody chose is not always one.
- */
-export function onlyWith(token: string): MiddlewareHandler {
+/** Requires `Authorization: Bearer TOKEN`. The token may be a password, with characters that RFC 6750 does not allow. */
+export function onlyWith(token: string): Guard {
   const expected = digest(token)
-  return async (c, next) => {
-    const given = /^Bearer +(\S+)$/i.exec(c.req.header('authorization') ?? '')?.[1]
-    // Digests are of one length, so that the time says nothing of the token.
-    if (given !== undefined && timingSafeEqual(digest(given), expected)) return next()
-    c.header('WWW-Authenticate', 'Bearer realm="badass"')
-    return refuse(c, 401, given === undefined ? 'takes Authorization: Bearer TOKEN' : 'the token is wrong')
+  return ({ headers: { authorization = '' } }) => {
+    const given = /^Bearer +(\S+)$/i.exec(authorization)?.[1]
+    // Digests have one length, so the comparison takes the same time for every token.
+    if (given !== undefined && timingSafeEqual(digest(given), expected)) return undefined
+    const error = given === undefined ? 'Authorization: expected Bearer TOKEN' : 'the token is wrong'
+    return refuse(401, error, { 'WWW-Authenticate': 'Bearer realm="badass"' })
   }
 }
 
@@ -74,18 +78,17 @@ function digest(text: string): Buffer {
   return createHash('sha256').update(text).digest()
 }
 
-/** Takes JSON only: the types that a form of another page may send without asking are none. */
-export const onlyJson: MiddlewareHandler = async (c, next) => {
-  const type = c.req.header('content-type') ?? ''
-  if (/^application\/json *(?:;|$)/i.test(type)) return next()
-  return refuse(c, 415, `Content-Type: got ${JSON.stringify(type)}; takes application/json`)
+/** Allows JSON only: a form on another site can send other types without a preflight request. */
+export const onlyJson: Guard = ({ headers: { 'content-type': type = '' } }) => {
+  if (/^application\/json *(?:;|$)/i.test(type)) return undefined
+  return refuse(415, `Content-Type: expected application/json, got ${JSON.stringify(type)}`)
 }
 
-/** Bounds a body that nobody reads. Hono's bodyLimit would read it, and only with its adapter's own global Request. */
-export function bodyOfAtMost(bytes: number): MiddlewareHandler {
-  return async (c, next) => {
-    const isKnown = c.req.header('transfer-encoding') === undefined
-    if (isKnown && Number(c.req.header('content-length') ?? 0) <= bytes) return next()
-    return refuse(c, 413, `body: takes a Content-Length of at most ${bytes}`)
+/** Limits a body that nobody reads. */
+export function bodyOfAtMost(bytes: number): Guard {
+  return ({ headers }) => {
+    const isKnown = headers['transfer-encoding'] === undefined
+    if (isKnown && Number(headers['content-length'] ?? 0) <= bytes) return undefined
+    return refuse(413, `body: expected a Content-Length of at most ${bytes}`)
   }
 }

@@ -1,1 +1,3 @@
-export { type AdminOptions, type Controls, createAdmin, type Workers } from './server.ts'
+export { AdminPage } from './admin-page.ts'
+export type { ProcessMetrics } from './process.ts'
+export type { Controls, Workers } from './server.ts'

@@ -1,27 +1,40 @@
-import { collectDefaultMetrics, Registry } from 'prom-client'
+import {
+  AggregatorRegistry,
+  collectDefaultMetrics,
+  type MetricObjectWithValues,
+  type MetricValue,
+  Registry,
+} from 'prom-client'
+
+/** The metrics of one process, in a form that can be sent to another. */
+export type ProcessMetrics = MetricObjectWithValues<MetricValue<string>>[]
 
 let registry: Registry | undefined
 
-/**
- * CPU, memory, event loop of this process, as the text that Prometheus reads. They are measured from the first call on:
- * what measures them cannot be stopped again. `worker`: the label that tells its figures from those of others.
- */
-export async function processMetrics(worker?: string): Promise<string> {
+/** Starts measuring on the first call. It cannot be stopped again. */
+function processRegistry(): Registry {
   if (!registry) {
     registry = new Registry()
     collectDefaultMetrics({ register: registry })
   }
-  registry.setDefaultLabels(worker === undefined ? {} : { worker })
-  return registry.metrics()
+  return registry
 }
 
-/** Makes one text of several: all that is said of a metric has to stand together. */
-export function joinMetrics(texts: readonly string[]): string {
-  const samples = new Map<string, string[]>()
-  for (const text of texts) {
-    for (const [, about, lines] of text.matchAll(/^(# HELP .*\n# TYPE .*\n)((?:[^#\n].*\n)*)/gm)) {
-      samples.set(about!, [...(samples.get(about!) ?? []), lines!])
-    }
-  }
-  return [...samples].map(([about, lines]) => `${about}${lines.join('')}\n`).join('')
+/** CPU, memory and event loop of this process, as Prometheus text. */
+export async function processMetricsText(): Promise<string> {
+  return processRegistry().metrics()
+}
+
+/** The same with a `worker` label, for `joinMetrics`. */
+export async function processMetrics(worker: string): Promise<ProcessMetrics> {
+  const registry = processRegistry()
+  registry.setDefaultLabels({ worker })
+  return registry.getMetricsAsJSON()
+}
+
+/** Joins the metrics of several processes into one Prometheus text. */
+export async function joinMetrics(processes: readonly ProcessMetrics[]): Promise<string> {
+  // The `worker` label keeps samples apart, so 'sum' adds nothing up. The default 'omit' would drop the start time.
+  const all = processes.map((metrics) => metrics.map((metric) => ({ ...metric, aggregator: 'sum' as const })))
+  return AggregatorRegistry.aggregate(all).metrics()
 }

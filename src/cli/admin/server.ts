@@ -1,122 +1,163 @@
 import http from 'node:http'
-import { getRequestListener } from '@hono/node-server'
-import { Hono } from 'hono'
-import { methodNotAllowed } from 'hono/method-not-allowed'
-import { secureHeaders } from 'hono/secure-headers'
-import type { BackendStatus, Counters } from '../../index.ts'
+import type { BackendStatus } from '../../index.ts'
+import type { ServiceCounters } from '../counters.ts'
 import { readAssets } from './assets.ts'
-import { bodyOfAtMost, onlyHosts, onlyJson, onlyWith, refuse, sameOrigin } from './guards.ts'
+import { evictOldest } from './eviction.ts'
+import { type Answer, bodyOfAtMost, json, onlyHosts, onlyJson, onlyWith, refuse, sameOrigin } from './guards.ts'
 import { Metrics } from './metrics.ts'
-import { processMetrics } from './process.ts'
+import { processMetricsText } from './process.ts'
 
 const MAX_BODY_BYTES = 4_096
 
-/** For Node to end requests that are slow to come, and connections that nothing happens on; ms. */
-const TIMEOUTS = { headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 2_500 }
+/** ms after which Node closes connections without a request, slow requests, and answers that nobody reads. */
+const TIMEOUTS = { headersTimeout: 2_000, requestTimeout: 5_000, connectionsCheckingInterval: 500 }
 const IDLE_MS = 30_000
 const MAX_CONNECTIONS = 256
 
-/** What the page does with a balancer. An unknown id throws a RangeError. */
+const HEADERS = {
+  'Cache-Control': 'no-store',
+  'Content-Security-Policy': [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self'",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+    "require-trusted-types-for 'script'",
+  ].join('; '),
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Referrer-Policy': 'no-referrer',
+  'X-Content-Type-Options': 'nosniff',
+  'X-Frame-Options': 'DENY',
+}
+
+/** What the page can do with a balancer. Its methods throw a RangeError for an unknown id. */
 export interface Controls {
   readonly backends: readonly BackendStatus[]
+  /** Removed backends that still have open connections. */
+  readonly removed: readonly BackendStatus[]
   drain(id: string): void | Promise<void>
   ready(id: string): void | Promise<void>
   kill(id: string): number | Promise<number>
 }
 
-/** Where several processes serve: what is read of them is as of the last `refresh`. */
+/** The worker processes. Their figures are as of the last `refresh`. */
 export interface Workers {
-  /** That serve now. */
+  /** Number of workers that serve now. */
   readonly count: number
-  /** That have taken the place of others. */
+  /** Number of workers that replaced another. */
   readonly restarts: number
   refresh(): Promise<void>
-  /** The metrics of all their processes, labelled by `worker`. */
+  /** The metrics of all processes, labelled by `worker`, as Prometheus text. */
   metrics(): Promise<string>
 }
 
 export interface AdminOptions {
   balancer: Controls
-  counters(): Readonly<Counters>
+  counters(): Readonly<ServiceCounters>
   isDraining(): boolean
   workers?: Workers | undefined
-  /** Whoever changes anything has to know it. */
+  /** Required for every change. */
   token: string
   version: string
-  /** Names and addresses, beside those of loopback, that it is reached by; 0.0.0.0 or :: stands for any address. */
+  /** Host names and addresses to answer to, besides loopback. 0.0.0.0 or :: allows any address. */
   allowedHosts?: readonly string[]
 }
 
-/**
- * Makes the server of the admin page, /metrics and /healthz. It does not listen yet.
- * @throws {TypeError} on a token that no Authorization field can carry
- */
-export function createAdmin(options: AdminOptions): http.Server {
-  if (!/^[\x21-\x7e]+$/.test(options.token)) {
-    throw new TypeError('token: takes one character or more of printable ASCII, and no space')
+/** The server of the admin page, /metrics and /healthz. */
+export class AdminServer extends http.Server {
+  #answer: http.RequestListener
+
+  /** @throws {TypeError} if the token cannot stand in an Authorization field */
+  constructor(options: AdminOptions) {
+    const answer = createListener(options)
+    super(TIMEOUTS, (request, response) => {
+      if (!request.socket.destroyed) this.#answer(request, response)
+    })
+    this.#answer = answer
+    evictOldest(this, MAX_CONNECTIONS)
+    this.setTimeout(IDLE_MS)
   }
-  // Hono would decode the path first, and a line end in it is matched by none of the patterns that guard every path.
-  const app = new Hono({ getPath: ({ url }) => new URL(url).pathname })
-  protect(app, options)
-  addReads(app, options)
-  addActions(app, options)
-  // The globals of the process are the user's hooks' too: they stay Node's own.
-  const listener = getRequestListener(app.fetch, {
-    overrideGlobalObjects: false,
-    hostname: 'localhost', // for a probe in HTTP/1.0, without Host
-  })
-  const server = http.createServer(TIMEOUTS, (request, response) => void listener(request, response))
-  server.maxConnections = MAX_CONNECTIONS
-  return server.setTimeout(IDLE_MS)
+
+  /** Answers as another server from now on, on open connections too. */
+  answerAs(other: AdminServer): void {
+    this.#answer = other.#answer
+  }
 }
 
-/** What holds for every answer; and the one that anybody gets. */
-function protect(app: Hono, { allowedHosts = [], isDraining, workers }: AdminOptions): void {
-  app.use(
-    secureHeaders({
-      contentSecurityPolicy: {
-        defaultSrc: ["'none'"],
-        scriptSrc: ["'self'"],
-        styleSrc: ["'self'"],
-        imgSrc: ["'self'"],
-        connectSrc: ["'self'"],
-        baseUri: ["'none'"],
-        formAction: ["'none'"],
-        frameAncestors: ["'none'"],
-        requireTrustedTypesFor: ["'script'"],
-      },
-      xFrameOptions: 'DENY',
-      // Plain HTTP; a proxy with TLS in front says it for itself.
-      strictTransportSecurity: false,
-    }),
-  )
-  app.use(async (c, next) => {
-    await next()
-    c.res.headers.set('Cache-Control', 'no-store')
-  })
-  // Before Host is looked at: probes give any name, or none, and there is nothing in it to steal.
-  app.get('/healthz', (c) => {
-    if (isDraining()) return c.text('draining\n', 503)
-    return workers?.count === 0 ? c.text('no worker serves\n', 503) : c.text('ok\n')
-  })
-  app.use(onlyHosts(allowedHosts))
-  app.use(
-    methodNotAllowed({
-      app,
-      onMethodNotAllowed: (c, methods) => {
-        c.header('Allow', methods.join(', '))
-        return refuse(c, 405, `${c.req.method}: takes ${methods.join(', ')}`)
-      },
-    }),
-  )
-  app.notFound((c) => refuse(c, 404, `nothing at ${c.req.path}`))
-  app.onError((_, c) => refuse(c, 500, 'internal error'))
+type Handler = (request: http.IncomingMessage, ...segments: string[]) => Answer | Promise<Answer>
+
+/** A path, with a group for each variable segment. Paths are matched as they came, before percent-decoding. */
+type Route = [path: RegExp, method: 'GET' | 'POST', handle: Handler]
+
+/** @throws {TypeError} if the token cannot stand in an Authorization field */
+function createListener(options: AdminOptions): http.RequestListener {
+  if (!/^[\x21-\x7e]+$/.test(options.token)) {
+    throw new TypeError('token: expected printable ASCII without spaces, at least one character')
+  }
+  const checkHost = onlyHosts(options.allowedHosts ?? [])
+  const routes = [...reads(options), ...actions(options)]
+  const answer = (request: http.IncomingMessage) => {
+    const path = pathOf(request)
+    // A probe may send any Host or none, and its answer holds nothing to steal.
+    const refusal = path === '/healthz' ? undefined : checkHost(request)
+    return refusal ?? dispatch(routes, path, request)
+  }
+  return async (request, response) => {
+    const { status, headers, body } = await Promise.resolve(request)
+      .then(answer)
+      .catch(() => refuse(500, 'internal error'))
+    response.writeHead(status, { ...HEADERS, ...headers, 'Content-Length': Buffer.byteLength(body) }).end(body)
+  }
 }
 
-/** What anybody may read. */
-function addReads(app: Hono, { balancer, counters, isDraining, workers, version }: AdminOptions): void {
+/** The path without the query. RFC 9112 3.2.2: an absolute URL may stand in its place. */
+function pathOf({ url = '' }: http.IncomingMessage): string {
+  return url.replace(/^https?:\/\/[^/?]*/i, '').replace(/\?.*/, '')
+}
+
+function dispatch(routes: readonly Route[], path: string, request: http.IncomingMessage): Answer | Promise<Answer> {
+  for (const [pattern, method, handle] of routes) {
+    const match = pattern.exec(path)
+    if (!match) continue
+    const allowed = method === 'GET' ? ['GET', 'HEAD'] : [method]
+    if (allowed.includes(request.method!)) return handle(request, ...match.slice(1).map(decode))
+    const Allow = allowed.join(', ')
+    return refuse(405, `method: expected ${Allow}, got ${request.method}`, { Allow })
+  }
+  return refuse(404, `nothing at ${path}`)
+}
+
+function decode(segment: string): string {
+  try {
+    return decodeURIComponent(segment)
+  } catch {
+    return segment
+  }
+}
+
+function text(body: string, status = 200, type = 'text/plain; charset=utf-8'): Answer {
+  return { status, headers: { 'Content-Type': type }, body }
+}
+
+/** Requests that come while an answer is being made share it: the cost does not grow with their number. */
+function shared<T>(make: () => Promise<T>): () => Promise<T> {
+  let underWay: Promise<T> | undefined
+  return () => {
+    underWay ??= make().finally(() => {
+      underWay = undefined
+    })
+    return underWay
+  }
+}
+
+/** Routes that need no token. */
+function reads({ balancer, counters, isDraining, workers, version }: AdminOptions): Route[] {
   const assets = readAssets()
-  const take = async () => {
+  const takeSnapshot = shared(async () => {
     await workers?.refresh()
     return {
       version,
@@ -125,57 +166,69 @@ function addReads(app: Hono, { balancer, counters, isDraining, workers, version 
       restarts: workers?.restarts ?? 0,
       counters: counters(),
       backends: balancer.backends,
+      removed: balancer.removed,
     }
-  }
-  const metrics = new Metrics(take, workers ? () => workers.metrics() : processMetrics)
-  const serve = (name: string) => {
+  })
+  const metrics = new Metrics(takeSnapshot, workers ? () => workers.metrics() : processMetricsText)
+  const serve = (name: string): Answer => {
     const asset = assets.get(name)
-    return asset && new Response(asset.body, { headers: { 'Content-Type': asset.type } })
+    if (!asset) return refuse(404, `nothing at /static/${name}`)
+    return { status: 200, headers: { 'Content-Type': asset.type }, body: asset.body }
   }
-  app.get('/', () => serve('page.html')!)
-  app.get('/static/:name', (c) => serve(c.req.param('name')) ?? c.notFound())
-  app.get('/api/state', async (c) => {
-    const { backends, ...rest } = await take()
-    return c.json({
+  const health = () => {
+    if (isDraining()) return text('draining\n', 503)
+    return workers?.count === 0 ? text('no worker serves\n', 503) : text('ok\n')
+  }
+  const metricsText = shared(() => metrics.text())
+  const state = shared(async () => {
+    const { backends, removed, ...rest } = await takeSnapshot()
+    return json({
       ...rest,
       uptime: process.uptime(),
       time: Date.now(),
-      // Infinity is none of JSON's numbers: null.
-      backends: backends.map((backend) => ({ ...backend, maxConnections: finite(backend.maxConnections) })),
+      backends: backends.map(toJson),
+      removed: removed.map(toJson),
     })
   })
-  app.get('/metrics', async () => {
-    return new Response(await metrics.text(), { headers: { 'Content-Type': Metrics.contentType } })
-  })
+  return [
+    [/^\/$/, 'GET', () => serve('page.html')],
+    [/^\/static\/([^/]+)$/, 'GET', (_, name) => serve(name!)],
+    [/^\/api\/state$/, 'GET', state],
+    [/^\/metrics$/, 'GET', async () => text(await metricsText(), 200, Metrics.contentType)],
+    [/^\/healthz$/, 'GET', health],
+  ]
 }
 
-function finite(value: number): number | null {
-  return Number.isFinite(value) ? value : null
+/** JSON has no Infinity: null stands for it. */
+function toJson({ maxConnections, ...status }: BackendStatus): object {
+  return { ...status, maxConnections: Number.isFinite(maxConnections) ? maxConnections : null }
 }
 
-/** What takes the token. */
-function addActions(app: Hono, { balancer, token }: AdminOptions): void {
-  const actions = {
-    drain: (id: string) => balancer.drain(id),
-    ready: (id: string) => balancer.ready(id),
-    kill: (id: string) => balancer.kill(id),
+/** Routes that need the token. */
+function actions({ balancer, token }: AdminOptions): Route[] {
+  const guards = [sameOrigin, onlyWith(token), onlyJson, bodyOfAtMost(MAX_BODY_BYTES)]
+  const act = {
+    drain: async (id: string) => {
+      await balancer.drain(id)
+      return { draining: true }
+    },
+    ready: async (id: string) => {
+      await balancer.ready(id)
+      return { draining: false }
+    },
+    kill: async (id: string) => ({ reset: await balancer.kill(id) }),
   }
-  for (const [name, act] of Object.entries(actions)) {
-    app.post(
-      `/api/backends/:id/${name}`,
-      sameOrigin,
-      onlyWith(token),
-      onlyJson,
-      bodyOfAtMost(MAX_BODY_BYTES),
-      async (c) => {
-        try {
-          const count = await act(c.req.param('id'))
-          return c.json({ reset: count ?? 0 })
-        } catch (error) {
-          if (error instanceof RangeError) return refuse(c, 404, error.message)
-          throw error
-        }
-      },
-    )
+  const handle: Handler = async (request, id, action) => {
+    for (const guard of guards) {
+      const refusal = guard(request)
+      if (refusal) return refusal
+    }
+    try {
+      return json(await act[action as keyof typeof act](id!))
+    } catch (error) {
+      if (error instanceof RangeError) return refuse(404, error.message)
+      throw error
+    }
   }
+  return [[/^\/api\/backends\/([^/]+)\/(drain|ready|kill)$/, 'POST', handle]]
 }

@@ -1,67 +1,109 @@
 import type { Readable } from 'node:stream'
+import type { BackendOptions, BalancerOptions, DnsOptions, HealthOptions, KeyName } from '../../balancer/index.ts'
 import type { Head } from '../../parser/index.ts'
 import type { ClientInfo, Dest, Limits, ProxyError } from '../../proxy/index.ts'
-import type { BackendOptions, BalancerOptions, DnsOptions, HealthOptions } from '../../sticky/index.ts'
+import type { RouteOptions } from '../../router/index.ts'
 import { escapeUnprintable } from '../escape.ts'
 
-/** Where to listen: every address of the machine unless `host` says one. */
-export type Address = { port: number; host?: string } | { path: string }
+/**
+ * Where to listen. Without `host`: on every address of the machine. `mode` and `group` (an id) are those of the socket
+ * file. `fd` is the name of sockets that the service manager passed, and `at` the descriptor of one of them.
+ */
+export type Address =
+  | { port: number; host?: string }
+  | { path: string; mode?: number; group?: number }
+  | { fd: string; at?: number }
 
 export type Target = BackendOptions | DnsOptions
 
 export interface StickySettings {
   name: string
   insert: boolean
+  beside?: string
   indirect: boolean
   attributes?: string
 }
 
 type Maybe<T> = T | Promise<T>
 
-/** What a config that is a JS module may export beside its settings. */
+/** The functions that a config file may export if it is a JS module. */
 export interface ConfigHooks {
-  /** May edit the head, and may return a Dest of its own; nothing: the balancer chooses. */
-  lookup?: (head: Head, client: ClientInfo) => Maybe<Dest | undefined | null>
-  modify?: (head: Head, dest: Dest) => Maybe<void>
-  /** Nothing: what the balancer does. */
-  errback?: (error: ProxyError, dest: Dest | undefined, head: Head) => Maybe<Dest | Readable | undefined | null>
+  /** May edit the head, and may return a Dest or a Response. If it returns nothing, the balancer chooses. */
+  lookup?: (head: Head, client: ClientInfo) => Maybe<Dest | Response | undefined | null>
+  modify?: (head: Head, dest: Dest, request: Head) => Maybe<void>
+  /** If it returns nothing, the balancer decides. */
+  errback?: (
+    error: ProxyError,
+    dest: Dest | undefined,
+    head: Head,
+  ) => Maybe<Dest | Response | Readable | undefined | null>
 }
 
-/** All that the command does, checked, with each default in its place. */
-export interface Config {
-  listen: Address[]
-  /** Processes that serve, on as many cores. */
-  workers: number
+/** The path of a PEM file, or PEM as text or bytes. */
+export type Pem = string | Uint8Array
+
+/** How clients are spread over some backends. */
+export interface PoolSettings {
   backends: Target[]
   algorithm: NonNullable<BalancerOptions['algorithm']>
-  /** What `hash` goes by. */
-  key: 'client' | 'path' | `header:${string}`
+  /** What the algorithm `hash` hashes. */
+  key: KeyName
   failover: NonNullable<BalancerOptions['failover']>
   health: HealthOptions | undefined
+  sticky: StickySettings | undefined
+}
+
+export interface Pool extends PoolSettings {
+  name: string
+}
+
+/** The name of the pool that has the backends of the config itself. */
+export const DEFAULT_POOL = 'default'
+
+export interface Routing {
+  /** The pools other than 'default'. */
+  pools: Pool[]
+  routes: RouteOptions[]
+  /** Whether paths that servers read differently are routed. */
+  unsafePaths: boolean
+}
+
+/** The validated settings of the command, with the defaults filled in. */
+export interface Config extends PoolSettings {
+  listen: Address[]
+  /** Number of processes that serve. */
+  workers: number
+  /** Undefined: all requests go to `backends`. */
+  routing?: Routing
   backoff?: NonNullable<BalancerOptions['backoff']>
   dns?: NonNullable<BalancerOptions['dns']>
-  sticky: StickySettings | undefined
-  /** The first signs, each is accepted. */
+  /** Keys of the sticky cookie: the first signs, all are accepted. */
   secret: string[] | undefined
-  /** Ask backends to close, so that each request passes the balancer. */
-  everyRequest: boolean
+  /** Whether each request is routed, or only the first one of a connection. */
+  requests: 'first' | 'every'
   forwarded: boolean
-  /** Whose X-Forwarded fields are believed: IPs, CIDRs, 'unix'. */
+  /** Clients whose X-Forwarded fields are trusted: IP addresses, networks, 'unix'. */
   trust: string[]
-  /** Who puts a PROXY header before each connection: IPs, CIDRs, 'unix'. Undefined: nobody does. */
+  /** Clients that send a PROXY header first: IP addresses, networks, 'unix'. Undefined: none. */
   proxyProtocol?: string[]
-  /** Paths of PEM files; none: plain TCP. */
-  tls: { cert: string; key: string }[]
+  /** Certificates with their keys. Empty: plain TCP. */
+  tls: { cert: Pem; key: Pem }[]
   admin: { listen: Address; token: string | undefined } | undefined
   log: 'none' | 'text' | 'json'
-  /** ms that open connections have to finish in. */
+  /** Most clients at a time; more get a 503. Undefined: no limit. */
+  maxConnections?: number
+  /** ms until a drain resets the connections that are still open. */
   grace: number
-  /** Of the engine's limits, those that were given. */
+  /** ms to go on accepting clients after the signal to end, while /healthz says 503. */
+  shutdownDelay: number
+  /** Whether HTTP/2 connections pass unread. Undefined: they are refused if requests must be seen. */
+  http2?: 'pass' | 'refuse'
+  /** The engine's limits that were set, and `idleTimeout`. */
   limits: Limits
   hooks: ConfigHooks
 }
 
-/** A mistake in the arguments or in the config file: one line for each, naming the place, what it got and what it takes. */
+/** Mistakes in the arguments or the config file. Each line names the place, what is expected there and what it got. */
 export class ConfigError extends Error {
   readonly lines: readonly string[]
 
@@ -71,4 +113,10 @@ export class ConfigError extends Error {
     this.name = 'ConfigError'
     this.lines = all
   }
+}
+
+/** All pools of a config. */
+export function poolsOf({ routing, ...config }: Config): Pool[] {
+  const named = routing?.pools ?? []
+  return routing && config.backends.length === 0 ? named : [{ ...config, name: DEFAULT_POOL }, ...named]
 }

@@ -1,42 +1,46 @@
-/** One screen: 40 lines of 80 columns. A test holds it against the options that there are. */
-export const HELP = `Usage: badass [options] TARGET...
-Reads one HTTP head per connection, picks a target, then passes raw bytes.
+/** At most 60 lines of 80 columns. A test holds it against the options that there are. */
+export const HELP = `Usage: badass [options] TARGET...                    -h, --help   -V, --version
+Reads the heads of HTTP messages, picks a target, then passes raw bytes.
 
 TARGET: PORT  HOST:PORT  [IPV6]:PORT  unix:PATH  dns:NAME:PORT  srv:NAME
   then any of ,weight=N ,backup ,id=NAME ,max-connections=N ,tls[=insecure]
   ,send-proxy[=2]
 Traffic
-  --listen ADDRESS         PORT, HOST:PORT or unix:PATH; repeatable [8080]
+  --listen ADDRESS         PORT, HOST:PORT, unix:PATH[,mode=660][,group=NAME] or
+                           fd:NAME (LISTEN_FDS); repeatable [8080]
   --tls-cert, --tls-key FILE   PEM, to serve TLS; repeat both for SNI
   --forwarded              tell backends of the client by X-Forwarded-* fields
   --trust LIST             whose X-Forwarded-* to believe: IPs, CIDRs, unix
   --proxy-protocol LIST    who puts a PROXY header first: IPs, CIDRs, unix
-  --every-request          balance each request, not each connection
+  --requests MODE          read first (of a connection), every or auto [auto]
+  --http2 MODE             pass or refuse [pass, unless requests must be seen]
+  --lenient-responses      mend response heads
 Balancing
+  --route ROUTE            [HOST][/PATH]=TARGET,TARGET; repeatable
   --algorithm NAME         round-robin, least-connections, random-two or hash
-  --key KEY                what hash goes by: client, path or header:NAME
+  --key KEY                for hash: client, path, header:, cookie:, query:NAME
   --sticky[=NAME]          bring clients back to their backend, by a cookie
   --secret-file FILE       keys of the cookie: one a line, the first makes it
   --failover MODE          home down: redispatch (another) or persist (503)
   --health CHECK           tcp or /path, then any of ,interval=2s ,timeout=1s
                            ,rise=2 ,fall=3 ,status=200-399 ,host=NAME
   --dns-server IP          ask this server; repeatable
-  --dns-interval TIME      look names up so often, not by their TTL
+  --dns-interval, --dns-hold TIME   between look-ups; to keep a name that goes
 Operation
   --config FILE            the same as JSON, or a JS module with hooks
+  --check                  read config, certificates and secrets, print, exit
   --admin [HOST:]PORT      page with live graphs, /metrics and /healthz
   --admin-token-file FILE  the token that changing anything takes
   --log FORMAT             a line a connection: none, text or json
   --grace TIME             on SIGTERM, for open connections [30s]
+  --shutdown-delay TIME    on SIGTERM, accept on while /healthz says 503 [0]
   --workers N              processes that serve; auto: one for each core [1]
-  -h, --help     -V, --version
 Limits (TIME: ms, or with ms, s, m, h; 0: none)
   --head-timeout TIME [30s]      --connect-timeout TIME [10s]
-  --idle-timeout TIME [0]        --response-head-timeout TIME [0]
-  --max-head-bytes N [16384]     --half-close-timeout TIME [1m]
-  --max-fields N [128]           --lenient-responses   mend response heads
+  --idle-timeout TIME [1h]       --response-head-timeout TIME [0; every: 1m]
+  --max-head-bytes N [32768]     --half-close-timeout TIME [1m]
+  --max-fields N [1000]          --max-connections N   clients; then 503
 Examples
-  badass 3001 3002,weight=2 3003,backup
   badass --listen 80 --sticky --health /healthz --admin 9000 app1:80 app2:80
   badass --listen 443 --tls-cert a.pem --tls-key a.key dns:app.internal:3000
 `

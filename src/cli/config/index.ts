@@ -1,5 +1,15 @@
 export { readArguments } from './arguments.ts'
-export { type Address, type Config, ConfigError, type Target } from './config.ts'
-export { firstLineOf } from './files.ts'
-export { addressText } from './schema.ts'
+export { addressText, idOf } from './backends.ts'
+export {
+  type Address,
+  type Config,
+  ConfigError,
+  DEFAULT_POOL,
+  type Pem,
+  type Pool,
+  type PoolSettings,
+  poolsOf,
+  type Routing,
+  type Target,
+} from './config.ts'
 export { show } from './words.ts'

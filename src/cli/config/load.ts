@@ -1,166 +1,205 @@
 import { dirname, resolve } from 'node:path'
-import { type Config, ConfigError } from './config.ts'
-import { firstLineOf, readLines, readSettings } from './files.ts'
-import { compact } from './leaf.ts'
-import { check, fileSource, lineSource, type Source } from './places.ts'
-import { HOOK_NAMES, LIMIT_NAMES, type Settings, settingsSchema } from './schema.ts'
+import { type Config, ConfigError, type PoolSettings } from './config.ts'
+import { firstLineOf, readConfigFile, readLines } from './files.ts'
+import { fileSource, lineSource, readFrom, type Source } from './locations.ts'
+import { object, type Path } from './read.ts'
+import { type GivenPool, routingOf } from './routes.ts'
+import { HOOK_NAMES, LIMIT_NAMES, SETTINGS, type Settings } from './settings.ts'
 import { show } from './words.ts'
 
 type Key = keyof Settings
 
-/** What the places on the line are called, apart from what stands there. */
-const LINE = lineSource({})
-
-/** ms that open connections have, where nothing else is said. */
+/** ms until a drain resets the connections that are still open, by default. */
 const GRACE_MS = 30_000
 
-/** What the command line says, checked. @throws {ConfigError} with the first mistake */
-export function checkLine(raw: Readonly<Record<string, unknown>>): Settings {
+/**
+ * ms without a byte either way until a connection is reset, by default. Keep-alive probes find most dead peers within
+ * minutes; this finds the others. It is long, as WebSockets may be silent.
+ */
+const IDLE_MS = 60 * 60_000
+
+const readSettings = object(SETTINGS, 'an object of settings', undefined, 'see badass --help')
+
+/** The settings of the command line, and those of line and file together. The line wins. */
+interface Given {
+  line: Settings
+  settings: Settings
+  /** Names a place in the settings. */
+  nameOf(path: Path): string
+  /** Names the place that a setting comes from. */
+  placeOf(key: Key): string
+}
+
+/**
+ * Reads the config file and all files that the settings name.
+ * @throws {ConfigError} with the first mistake of the command line, or all mistakes of the file
+ */
+export async function loadConfig(raw: Readonly<Record<string, unknown>>, file: string | undefined): Promise<Config> {
+  const given = await readBoth(raw, file)
+  const { settings, nameOf, placeOf } = given
+  const mistakes = [...findContradictions(given)]
+  const balancing = balancingOf(settings)
+  const routing = routingOf(settings, balancing, (path, message) => mistakes.push(`${nameOf(path)}: ${message}`))
+  if (!settings.backends?.length && !settings.routes) mistakes.push(noTarget(file))
+  if (settings.listen?.length === 0)
+    mistakes.push(`${placeOf('listen')}: expected one or more addresses, got an empty list`)
+  if (mistakes.length > 0) throw new ConfigError(file === undefined ? mistakes[0]! : mistakes)
+  const secret = settings.secretFile && (await readLines(placeOf('secretFile'), settings.secretFile))
+  const token = settings.adminTokenFile && (await readToken(placeOf('adminTokenFile'), settings.adminTokenFile))
+  const config = configFrom(settings, balancing, secret || undefined, token || undefined)
+  return routing ? { ...config, routing } : config
+}
+
+function noTarget(file: string | undefined): string {
+  const where = file === undefined ? '' : `, and ${file} has no backends`
+  return `TARGET: expected one or more, such as 3001 or host:3001, got none${where} (see badass --help)`
+}
+
+async function readBoth(raw: Readonly<Record<string, unknown>>, file: string | undefined): Promise<Given> {
+  const source = lineSource(raw)
+  const line = readLine(source)
+  if (file === undefined) return { line, settings: line, nameOf: source.nameOf, placeOf: (key) => source.nameOf([key]) }
+  const { settings, nameOf: nameInFile } = await readFile(file)
+  const both = { ...settings, ...line }
+  if (settings.dns && line.dns) both.dns = { ...settings.dns, ...line.dns }
+  const nameOf = (path: Path) => (line[path[0] as Key] === undefined ? nameInFile(path) : source.nameOf(path))
+  return { line, settings: both, nameOf, placeOf: (key) => nameOf([key]) }
+}
+
+function readLine(source: Source): Settings {
   try {
-    return check(
-      settingsSchema((path) => path),
-      lineSource(raw),
-    )
+    return readFrom(readSettings, source, (path) => path)
   } catch (error) {
     throw error instanceof ConfigError ? new ConfigError(error.lines[0]!) : error
   }
 }
 
-/** Settings of the line, and those of both, where the line goes before the file. */
-interface Given {
-  line: Settings
-  settings: Settings
-  /** What the place is called where a setting came from. */
-  placeOf(key: Key): string
-}
-
-/** The config that line and file make together; reads every file that they name. @throws {ConfigError} */
-export async function loadConfig(line: Settings, file: string | undefined): Promise<Config> {
-  const given = file === undefined ? giveBoth(line, {}, LINE) : await withFile(line, file)
-  const { settings, placeOf } = given
-  const mistakes = [...findContradictions(given)]
-  if (!settings.backends?.length) mistakes.push(noTarget(file))
-  if (settings.listen?.length === 0) mistakes.push(`${placeOf('listen')}: got an empty list; takes one address or more`)
-  // Of the line one is enough; of a file, all.
-  if (mistakes.length > 0) throw new ConfigError(file === undefined ? mistakes[0]! : mistakes)
-  const secret = settings.secretFile && (await readLines(placeOf('secretFile'), settings.secretFile))
-  const token = settings.adminTokenFile && (await readToken(placeOf('adminTokenFile'), settings.adminTokenFile))
-  return configFrom(settings, secret || undefined, token || undefined)
-}
-
-function noTarget(file: string | undefined): string {
-  const where = file === undefined ? 'got none' : `got none, and ${file} has no backends`
-  return `TARGET: ${where}; takes one or more, such as 3001 or host:3001 (see badass --help)`
-}
-
-async function withFile(line: Settings, path: string): Promise<Given> {
-  const raw = await readSettings(path)
-  const source = fileSource(path, raw)
-  const base = dirname(path)
+async function readFile(file: string): Promise<{ settings: Settings; nameOf(path: Path): string }> {
+  const source = fileSource(file, await readConfigFile(file))
   try {
-    return giveBoth(
-      line,
-      check(
-        settingsSchema((one) => resolve(base, one)),
-        source,
-      ),
-      source,
-    )
+    return { ...source, settings: readFrom(readSettings, source, (path) => resolve(dirname(file), path)) }
   } catch (error) {
     if (error instanceof ConfigError) throw error
     // A getter of a JS module may throw.
-    throw new ConfigError(`${path}: ${firstLineOf(error)}`)
+    throw new ConfigError(`${file}: ${firstLineOf(error)}`)
   }
 }
 
-function giveBoth(line: Settings, file: Settings, source: Source): Given {
-  const settings = { ...compact(file), ...compact(line) } as Settings
-  if (file.dns && line.dns) settings.dns = { ...file.dns, ...compact(line.dns) }
-  return { line, settings, placeOf: (key) => (line[key] === undefined ? source : LINE).placeOf([key]) }
-}
-
-/** A setting that is for nothing without others, and would be ignored without a word. */
+/** A setting that has no effect without others. */
 interface Need {
   key: Key
   of: Key[]
   isMet(settings: Settings): boolean
-  /** The others, as options of the line; in a file they are called the same. */
-  takes: string
+  /** The others, as options of the command line. A file has the same names. */
+  without: string
 }
 
+/** The settings of the config itself and of its pools and routes. */
+function inAll({ pools, routes = [], ...own }: Settings, test: (settings: GivenPool) => boolean): boolean {
+  const inherited = [...(pools?.values() ?? [])].map((pool) => ({ ...own, ...pool }))
+  return [own, ...inherited, ...routes.map(({ backends = [] }) => ({ ...own, backends }))].some(test)
+}
+
+const isSticky = (settings: Settings) => inAll(settings, ({ sticky }) => !!sticky)
+const isHashed = (settings: Settings, key?: 'client') =>
+  inAll(settings, (pool) => pool.algorithm === 'hash' && (key === undefined || (pool.key ?? 'client') === key))
+
 const NEEDS: readonly Need[] = [
-  { key: 'key', of: ['algorithm'], isMet: ({ algorithm }) => algorithm === 'hash', takes: '--algorithm hash' },
+  { key: 'key', of: ['algorithm'], isMet: (settings) => isHashed(settings), without: '--algorithm hash' },
   {
     key: 'trust',
     of: ['forwarded', 'algorithm', 'key'],
-    isMet: ({ forwarded, algorithm, key = 'client' }) => !!forwarded || (algorithm === 'hash' && key === 'client'),
-    takes: '--forwarded, or with --algorithm hash and --key client',
+    isMet: (settings) => !!settings.forwarded || isHashed(settings, 'client'),
+    without: '--forwarded, or --algorithm hash and --key client',
   },
-  { key: 'secretFile', of: ['sticky'], isMet: ({ sticky }) => !!sticky, takes: '--sticky' },
-  { key: 'failover', of: ['sticky'], isMet: ({ sticky }) => !!sticky, takes: '--sticky' },
-  { key: 'adminTokenFile', of: ['admin'], isMet: ({ admin }) => !!admin, takes: '--admin' },
+  { key: 'secretFile', of: ['sticky'], isMet: isSticky, without: '--sticky' },
+  { key: 'failover', of: ['sticky'], isMet: isSticky, without: '--sticky' },
+  { key: 'adminTokenFile', of: ['admin'], isMet: ({ admin }) => !!admin, without: '--admin' },
   {
     key: 'dns',
     of: ['backends'],
-    isMet: ({ backends = [] }) => backends.some((target) => 'dns' in target || 'srv' in target),
-    takes: 'a dns: or srv: target',
+    isMet: (settings) =>
+      inAll(settings, ({ backends = [] }) => backends.some((target) => 'dns' in target || 'srv' in target)),
+    without: 'a dns: or srv: target',
   },
 ]
 
 function* findContradictions({ line, settings, placeOf }: Given): Generator<string> {
-  for (const { key, of, isMet, takes } of NEEDS) {
+  for (const { key, of, isMet, without } of NEEDS) {
     if (settings[key] === undefined || isMet(settings)) continue
-    // The line's word on one thing may leave another, of the file, without a use.
+    // The line may override a setting that this one, of the file, needs.
     if (line[key] === undefined && of.some((other) => line[other] !== undefined)) continue
     const isOnLine = line[key] !== undefined
     const place = key === 'dns' && isOnLine ? dnsPlace(line) : placeOf(key)
-    const others = isOnLine ? takes : takes.replaceAll('--', '')
-    yield `${place}: is for nothing by itself; takes effect with ${others}`
+    yield `${place}: has no effect without ${isOnLine ? without : without.replaceAll('--', '')}`
   }
 }
 
 function dnsPlace({ dns }: Settings): string {
-  return dns?.servers ? '--dns-server' : '--dns-interval'
+  if (dns?.servers) return '--dns-server'
+  return dns?.interval === undefined ? '--dns-hold' : '--dns-interval'
 }
 
 async function readToken(place: string, path: string): Promise<string> {
   const [token = '', ...more] = await readLines(place, path)
-  if (more.length > 0) throw new ConfigError(`${place}: got ${more.length + 1} lines in ${show(path)}; takes one`)
-  // It is sent in a field and typed into a form.
+  if (more.length > 0) throw new ConfigError(`${place}: expected one line in ${show(path)}, got ${more.length + 1}`)
+  // The token is sent in a header field and typed into a form.
   if (!/^[!-~]+$/.test(token)) {
-    throw new ConfigError(`${place}: got other characters in ${show(path)}; takes visible ASCII without spaces`)
+    throw new ConfigError(`${place}: expected visible ASCII without spaces in ${show(path)}`)
   }
   return token
 }
 
-function configFrom(settings: Settings, secret: string[] | undefined, token: string | undefined): Config {
-  const { listen, backends = [], algorithm, key, failover, health, backoff, dns, sticky, admin, ...rest } = settings
+function balancingOf({ backends = [], algorithm, key, failover, health, sticky }: Settings): PoolSettings {
   return {
-    listen: listen ?? [{ port: 8080 }],
-    workers: rest.workers ?? 1,
     backends,
     algorithm: algorithm ?? 'round-robin',
     key: key ?? 'client',
     failover: failover ?? 'redispatch',
     health,
-    ...(backoff && { backoff: compact(backoff) }),
-    ...(dns && { dns: compact(dns) }),
     sticky,
+  }
+}
+
+function configFrom(
+  settings: Settings,
+  balancing: PoolSettings,
+  secret: string[] | undefined,
+  token: string | undefined,
+): Config {
+  const { listen, backoff, dns, admin, ...rest } = settings
+  return {
+    listen: listen ?? [{ port: 8080 }],
+    workers: rest.workers ?? 1,
+    ...balancing,
+    ...(backoff && { backoff }),
+    ...(dns && { dns }),
     secret,
-    everyRequest: rest.everyRequest ?? false,
+    requests: requestsOf(settings),
     forwarded: rest.forwarded ?? false,
     trust: rest.trust ?? [],
+    ...(rest.http2 && { http2: rest.http2 }),
+    ...(rest.maxConnections && { maxConnections: rest.maxConnections }),
     ...(rest.proxyProtocol && { proxyProtocol: rest.proxyProtocol }),
     tls: rest.tls ?? [],
     admin: admin && { listen: admin, token },
     log: rest.log ?? 'none',
     grace: rest.grace ?? GRACE_MS,
-    limits: pick(settings, LIMIT_NAMES),
+    shutdownDelay: rest.shutdownDelay ?? 0,
+    limits: { idleTimeout: IDLE_MS, ...pick(settings, LIMIT_NAMES) },
     hooks: pick(settings, HOOK_NAMES),
   }
 }
 
-/** Of some keys, those that have a value. */
+/** What `auto` means: every request, where a setting or a hook looks at requests. */
+function requestsOf({ requests = 'auto', sticky, forwarded, algorithm, key, trust, routes, ...hooks }: Settings) {
+  if (requests !== 'auto') return requests
+  // With `trust`, the client's address is in X-Forwarded-For.
+  const isKeyOfRequest = algorithm === 'hash' && ((key ?? 'client') !== 'client' || !!trust?.length)
+  return sticky || forwarded || isKeyOfRequest || routes || hooks.lookup || hooks.modify ? 'every' : 'first'
+}
+
+/** The settings of these names that were given. */
 function pick<K extends Key>(settings: Settings, names: readonly K[]): { [N in K]?: NonNullable<Settings[N]> } {
   const given = names.filter((name) => settings[name] !== undefined).map((name) => [name, settings[name]])
   return Object.fromEntries(given) as { [N in K]?: NonNullable<Settings[N]> }

@@ -1,14 +1,11 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net'
-import { LONGEST_MS } from '../../proxy/index.ts'
+import { LONGEST_MS } from '../../validate.ts'
 import { show, unknownName } from './words.ts'
 
-/**
- * The command line's syntax: text in, and out come the objects that a config file may have in its place, their values
- * still text where the line has text. What the values may be is said once, in schema.ts, for both.
- */
+/** An object as in a config file. settings.ts validates its values, for the file and the command line. */
 export type Raw = Record<string, unknown>
 
-/** A text that is not of the syntax; `path` is the part of it that is meant. */
+/** Text that breaks the syntax of the command line. `path` names the part of it that is wrong. */
 export class SyntaxMistake extends Error {
   readonly path: readonly string[]
 
@@ -18,11 +15,13 @@ export class SyntaxMistake extends Error {
   }
 }
 
-export const ADDRESS_TAKES = 'PORT, HOST:PORT, [IPV6]:PORT or unix:PATH'
-export const TARGET_TAKES = 'PORT, HOST:PORT, [IPV6]:PORT, unix:PATH, dns:NAME:PORT or srv:NAME'
-export const HEALTH_TAKES = 'tcp or a path such as /healthz'
+export const ADDRESS_FORMS = 'PORT, HOST:PORT, [IPV6]:PORT, unix:PATH or fd:NAME'
+export const TARGET_FORMS = 'PORT, HOST:PORT, [IPV6]:PORT, unix:PATH, dns:NAME:PORT or srv:NAME'
+export const ROUTE_FORMS = '[HOST][/PATH]=TARGET,TARGET'
+export const ADMIN_FORMS = '[HOST:]PORT'
+export const HEALTH_FORMS = 'tcp or a path such as /healthz'
 
-/** The options of a target, as keys of the object and whether they take a value. */
+/** The options of a target, and whether each has a value. */
 const TARGET_OPTIONS = {
   weight: true,
   backup: false,
@@ -31,17 +30,37 @@ const TARGET_OPTIONS = {
   tls: 'maybe',
   'send-proxy': 'maybe',
 } as const
+const LISTEN_OPTIONS = { mode: true, group: true } as const
 const HEALTH_OPTIONS = { interval: true, timeout: true, rise: true, fall: true, status: true, host: true } as const
 
+/** 'unix:/run/x.sock,mode=660' → { path: '/run/x.sock', mode: '660' }. @throws {SyntaxMistake} */
+export function splitListen(text: string): Raw {
+  const [address = '', ...options] = text.split(',')
+  const place = address.startsWith('fd:') ? { fd: address.slice(3) } : splitAddress(address, ADDRESS_FORMS)
+  return { ...place, ...splitOptions(options, LISTEN_OPTIONS) }
+}
+
 /** 'host:3001' → { host: 'host', port: '3001' }. @throws {SyntaxMistake} */
-export function splitAddress(text: string, takes = ADDRESS_TAKES): Raw {
+function splitAddress(text: string, expected: string): Raw {
   if (/^\d+$/.test(text)) return { port: text }
   if (text.startsWith('unix:')) return { path: text.slice(5) }
   const [, bracketed, host = bracketed, port] = /^(?:\[([^[\]]*)\]|([^:[\]]*)):(\w*)$/.exec(text) ?? []
-  if (host === undefined || (bracketed !== undefined && !isIPv6(bracketed))) {
-    throw new SyntaxMistake(`got ${show(text)}; takes ${takes}`)
-  }
+  if (host === undefined || (bracketed !== undefined && !isIPv6(bracketed))) throw noAddress(text, expected)
   return { host, port }
+}
+
+const DEFAULT_PORTS: Readonly<Record<string, number>> = { http: 80, ws: 80, https: 443, wss: 443 }
+
+/** Where the text is a URL, the message names the address in it. */
+function noAddress(text: string, expected: string): SyntaxMistake {
+  const [, scheme = '', authority = '', rest = ''] = /^(?:([a-z][a-z\d+.-]*):\/\/)?([^/?#]*)(.*)$/is.exec(text) ?? []
+  const [, host, port = DEFAULT_PORTS[scheme.toLowerCase()]] =
+    /^(\[[\da-f:.]+\]|[\w.-]+)(?::(\d+))?$/i.exec(authority) ?? []
+  if ((scheme === '' && rest === '') || host === undefined || port === undefined) {
+    return new SyntaxMistake(`expected ${expected}, got ${show(text)}`)
+  }
+  const overTls = expected === TARGET_FORMS && DEFAULT_PORTS[scheme.toLowerCase()] === 443 ? ',tls' : ''
+  return new SyntaxMistake(`expected an address, got ${show(text)} (did you mean ${host}:${port}${overTls}?)`)
 }
 
 /** '3001,weight=2' → { port: '3001', weight: '2' }. @throws {SyntaxMistake} */
@@ -52,16 +71,41 @@ export function splitTarget(text: string): Raw {
 
 function splitPlace(text: string): Raw {
   if (text.startsWith('srv:')) return { srv: text.slice(4) }
-  if (!text.startsWith('dns:')) return splitAddress(text, TARGET_TAKES)
+  if (!text.startsWith('dns:')) return splitAddress(text, TARGET_FORMS)
   const [, dns, port] = /^dns:([^:]*):(\w*)$/.exec(text) ?? []
-  if (dns === undefined) throw new SyntaxMistake(`got ${show(text)}; takes ${TARGET_TAKES}`)
+  if (dns === undefined) throw new SyntaxMistake(`expected ${TARGET_FORMS}, got ${show(text)}`)
   return { dns, port }
+}
+
+/**
+ * 'example.com/static=3001,3002,weight=2' → { host: 'example.com', path: '/static', backends: ['3001', '3002,weight=2'] }
+ * @throws {SyntaxMistake}
+ */
+export function splitRoute(text: string): Raw {
+  const [, host, path, list = ''] = /^([^/=]*)(\/[^=]*)?=(.*)$/s.exec(text) ?? []
+  if (host === undefined || (host === '' && path === undefined)) {
+    throw new SyntaxMistake(`expected ${ROUTE_FORMS}, got ${show(text)}`)
+  }
+  const backends: string[] = []
+  for (const part of list.split(',')) {
+    const isOption = Object.hasOwn(TARGET_OPTIONS, part.replace(/=.*/s, ''))
+    if (isOption && backends.length > 0) backends.push(`${backends.pop()},${part}`)
+    else backends.push(part)
+  }
+  return { ...(host && { host }), ...(path && { path }), backends }
+}
+
+/** Like splitAddress, but refuses 'unix:'. @throws {SyntaxMistake} */
+export function splitAdmin(text: string): Raw {
+  const raw = splitAddress(text, ADMIN_FORMS)
+  if ('path' in raw) throw new SyntaxMistake(`expected ${ADMIN_FORMS}, got ${show(text)}`)
+  return raw
 }
 
 /** '/healthz,interval=2s' → { path: '/healthz', interval: '2s' }. @throws {SyntaxMistake} */
 export function splitHealth(text: string): Raw {
   const [type = '', ...options] = text.split(',')
-  if (type !== 'tcp' && !type.startsWith('/')) throw new SyntaxMistake(`got ${show(type)}; takes ${HEALTH_TAKES}`)
+  if (type !== 'tcp' && !type.startsWith('/')) throw new SyntaxMistake(`expected ${HEALTH_FORMS}, got ${show(type)}`)
   return { ...(type === 'tcp' ? { type } : { path: type }), ...splitOptions(options, HEALTH_OPTIONS) }
 }
 
@@ -69,12 +113,12 @@ function splitOptions(options: readonly string[], known: Readonly<Record<string,
   const raw: Raw = {}
   for (const option of options) {
     const [, name = '', value] = /^([^=]*)(?:=(.*))?$/s.exec(option) ?? []
-    const takesValue = Object.hasOwn(known, name) ? known[name] : undefined
-    if (takesValue === undefined) throw new SyntaxMistake(unknownName(name, Object.keys(known)), name || show(name))
+    const hasValue = Object.hasOwn(known, name) ? known[name] : undefined
+    if (hasValue === undefined) throw new SyntaxMistake(unknownName(name, Object.keys(known)), name || show(name))
     const key = toCamelCase(name)
-    if (Object.hasOwn(raw, key)) throw new SyntaxMistake('is given twice; takes one', key)
-    if (takesValue === true && !value) throw new SyntaxMistake(`got no value; takes ${name}=VALUE`, key)
-    if (takesValue === false && value !== undefined) throw new SyntaxMistake(`got ${show(value)}; takes no value`, key)
+    if (Object.hasOwn(raw, key)) throw new SyntaxMistake('appears twice', key)
+    if (hasValue === true && !value) throw new SyntaxMistake(`expected ${name}=VALUE, got no value`, key)
+    if (hasValue === false && value !== undefined) throw new SyntaxMistake(`expected no value, got ${show(value)}`, key)
     raw[key] = value ?? true
   }
   return raw
@@ -88,7 +132,7 @@ export function toKebabCase(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 }
 
-/** An integer, or a text of digits. */
+/** An integer, as a number or as its digits. Undefined if it is not one. */
 export function parseInteger(value: unknown): number | undefined {
   const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value
   return Number.isSafeInteger(number) ? (number as number) : undefined
@@ -96,23 +140,23 @@ export function parseInteger(value: unknown): number | undefined {
 
 const MS_PER_UNIT: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
 
-/** A time in whole ms: a number of them, or a text such as '500', '500ms', '1.5s', '5m' or '1h'. */
+/** A time in whole ms: a number, or text such as '500', '500ms', '1.5s', '5m' or '1h'. Undefined if it is not one. */
 export function parseDuration(value: unknown): number | undefined {
   const [, amount = '', unit = 'ms'] =
     typeof value === 'string' ? (/^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(value) ?? []) : []
   const exact = amount ? Number(amount) * MS_PER_UNIT[unit]! : value
   if (typeof exact !== 'number') return undefined
   const ms = Math.round(exact)
-  // 0.07 s is not quite 70 ms to a double; 0.0001 s must not become 0, which is 'none'.
+  // As a double, 0.07 s is not quite 70 ms. 0.0001 s must not become 0, which means 'no limit'.
   return Math.abs(exact - ms) < 1e-6 && ms >= 0 && ms <= LONGEST_MS ? ms : undefined
 }
 
-/** A name or an address to connect to or to listen on; an IPv6 address without brackets. */
+/** Whether a value is a host name or an IP address, IPv6 without brackets. */
 export function isHost(value: unknown): value is string {
   return typeof value === 'string' && (isIP(value) !== 0 || isName(value))
 }
 
-/** A name of the DNS: labels of letters, digits, '-' and '_'. What ends in a number would be an address to a resolver. */
+/** Whether a value is a DNS name: labels of letters, digits, '-' and '_'. Resolvers read a last label of digits as an address. */
 export function isName(value: unknown): value is string {
   return (
     typeof value === 'string' &&
@@ -122,7 +166,7 @@ export function isName(value: unknown): value is string {
   )
 }
 
-/** As `dns.setServers` takes it: '10.0.0.2', '10.0.0.2:53', '::1' or '[::1]:53'. */
+/** Whether `dns.setServers` accepts a value: '10.0.0.2', '10.0.0.2:53', '::1' or '[::1]:53'. */
 export function isDnsServer(value: unknown): value is string {
   if (typeof value !== 'string') return false
   const [, bracketed, plain, port] = /^(?:\[([^\]%]*)\]|([^:]*)):(\d{1,5})$/.exec(value) ?? []

@@ -1,13 +1,9 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { readFile, stat } from 'node:fs/promises'
+import { createPrivateKey, type X509Certificate } from 'node:crypto'
+import { stat } from 'node:fs/promises'
 import tls from 'node:tls'
-import { ConfigError, show } from '../config/index.ts'
-
-/** Paths of PEM files. */
-export interface PairFiles {
-  cert: string
-  key: string
-}
+import { type Config, ConfigError, show } from '../config/index.ts'
+import { counted } from '../exit.ts'
+import { isPath, parseCertificate, readPem } from './pem.ts'
 
 interface Pair {
   certificate: X509Certificate
@@ -16,7 +12,7 @@ interface Pair {
   key: Buffer
 }
 
-/** Certificates with their keys. The first is for clients that name no host, or one that no certificate is for. */
+/** Certificates with their keys. The first is the default, for clients without a matching server name. */
 export class Certificates {
   readonly #pairs: readonly [Pair, ...Pair[]]
 
@@ -24,19 +20,27 @@ export class Certificates {
     this.#pairs = pairs
   }
 
-  /** Reads one pair at least. @throws {ConfigError} of one line on the first that cannot be used */
-  static async load(files: readonly PairFiles[]): Promise<Certificates> {
-    const pairs = await Promise.all(files.map(loadPair))
+  /** Reads at least one pair. @throws {ConfigError} on the first of them that cannot be used */
+  static async load(given: Config['tls']): Promise<Certificates> {
+    const pairs = await Promise.all(given.map(loadPair))
     return new Certificates(pairs as unknown as readonly [Pair, ...Pair[]])
   }
 
-  /** What `tls.createServer` takes of the first. */
+  /** The first pair, as options of `tls.createServer`. */
   get first(): { cert: Buffer; key: Buffer } {
     const { cert, key } = this.#pairs[0]
     return { cert, key }
   }
 
-  /** For a host: the certificate with that very name goes before one with a wildcard. */
+  /** For people: the names of each certificate, and the time of its end. */
+  get names(): string[] {
+    return this.#pairs.map(({ certificate: { subjectAltName, subject, validTo } }) => {
+      const names = (subjectAltName ?? subject).replaceAll(/\b(?:DNS|IP Address):/g, '')
+      return `${names} until ${validTo}`
+    })
+  }
+
+  /** The context for a server name. An exact match wins over a wildcard. */
   contextFor(host: string): tls.SecureContext {
     const find = (wildcards: boolean) =>
       this.#pairs.find(({ certificate }) => certificate.checkHost(host, { wildcards }) !== undefined)
@@ -44,84 +48,68 @@ export class Certificates {
   }
 }
 
-async function loadPair(files: PairFiles): Promise<Pair> {
-  const [cert, key] = await Promise.all([readBytes(files.cert), readBytes(files.key)])
-  const certificate = parse(files.cert, 'a certificate in PEM', () => parseCertificate(cert))
-  const privateKey = parse(files.key, 'a private key in PEM, without a passphrase', () => createPrivateKey(key))
-  if (!certificate.checkPrivateKey(privateKey)) {
-    throw new ConfigError(
-      `tls: got the key ${show(files.key)} with ${show(files.cert)}; takes the certificate's own key`,
-    )
+async function loadPair(given: Config['tls'][number]): Promise<Pair> {
+  const [cert, key] = await Promise.all([readPem('tls', given.cert), readPem('tls', given.key)])
+  const name = (which: 'cert' | 'key') => (isPath(given[which]) ? show(given[which]) : `the text of ${which}`)
+  const parse = <T>(which: 'cert' | 'key', expected: string, make: () => T): T => {
+    try {
+      return make()
+    } catch (error) {
+      const reason = (error as Error).message.split('\n', 1)
+      throw new ConfigError(`tls: expected ${expected}, got ${name(which)} (${reason})`)
+    }
   }
-  // OpenSSL may find fault with what stands after the first certificate, or with a key that is too small for it.
-  const context = parse(files.cert, 'a certificate, with its chain', () => tls.createSecureContext({ cert, key }))
+  const certificate = parse('cert', 'a certificate in PEM', () => parseCertificate(cert))
+  const privateKey = parse('key', 'a private key in PEM, without a passphrase', () => createPrivateKey(key))
+  if (!certificate.checkPrivateKey(privateKey)) {
+    throw new ConfigError(`tls: expected the key of ${name('cert')}, got ${name('key')}`)
+  }
+  // OpenSSL also checks the rest of the chain, and refuses keys that are too small.
+  const context = parse('cert', 'a certificate, with its chain', () => tls.createSecureContext({ cert, key }))
   return { certificate, context, cert, key }
 }
 
-/** X509Certificate would take DER, which TLS does not. */
-function parseCertificate(pem: Buffer): X509Certificate {
-  if (!pem.includes('-----BEGIN')) throw new Error('no PEM')
-  return new X509Certificate(pem)
-}
-
-async function readBytes(path: string): Promise<Buffer> {
-  try {
-    return await readFile(path)
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    throw new ConfigError(`tls: cannot read ${show(path)}: ${code === 'ENOENT' ? 'no such file' : message}`)
-  }
-}
-
-function parse<T>(path: string, takes: string, make: () => T): T {
-  try {
-    return make()
-  } catch (error) {
-    throw new ConfigError(`tls: got ${show(path)}; takes ${takes} (${(error as Error).message.split('\n', 1)})`)
-  }
-}
-
-/** What a watch tells. */
-export interface WatchEvents {
-  changed(certificates: Certificates): void
-  /** The files have changed, and cannot be used. */
+export interface WatchEvents<T> {
+  changed(content: T): void
+  /** The changed files cannot be used. */
   failed(error: Error): void
 }
 
 /**
- * Looks at files again and again, and reads all of them when one has changed. `stat` follows links: a Kubernetes secret
- * changes by the swap of a link that its files lie behind. What is half-written is told of once, and read again when
- * it changes.
+ * Polls files with `stat`, and loads all of them when one changes. `stat` follows symbolic links, which Kubernetes swaps
+ * to update a secret. A file that is half written fails once, and loads when it changes again.
  */
-export class CertificateWatch {
-  readonly #files: readonly PairFiles[]
-  readonly #events: WatchEvents
+export class FileWatch<T> {
+  readonly #paths: readonly string[]
+  readonly #read: () => Promise<T>
+  readonly #events: WatchEvents<T>
   readonly #interval: number
   #stamp: string | undefined
   #lastError: string | undefined
   #timer: NodeJS.Timeout | undefined
   #isStopped = false
 
-  private constructor(files: readonly PairFiles[], events: WatchEvents, interval: number) {
-    this.#files = files
+  private constructor(paths: readonly string[], read: () => Promise<T>, events: WatchEvents<T>, interval: number) {
+    this.#paths = paths
+    this.#read = read
     this.#events = events
     this.#interval = interval
   }
 
-  /** Loads the files. `interval` in ms. @throws {ConfigError} as `Certificates.load` */
-  static async load(
-    files: readonly PairFiles[],
-    events: WatchEvents,
+  /** Loads the files with `read`, and throws what it throws. `interval`: ms between checks. */
+  static async load<T>(
+    paths: readonly string[],
+    read: () => Promise<T>,
+    events: WatchEvents<T>,
     interval = 1_000,
-  ): Promise<[CertificateWatch, Certificates]> {
-    const watch = new CertificateWatch(files, events, interval)
-    // The stamp comes first: what changes while the files are read is seen the next time.
+  ): Promise<[FileWatch<T>, T]> {
+    const watch = new FileWatch(paths, read, events, interval)
+    // Take the stamp first, so that a change during the read is noticed next time.
     watch.#stamp = await watch.#readStamp()
-    const certificates = await Certificates.load(files)
-    return [watch, certificates]
+    return [watch, await read()]
   }
 
-  /** Begins to look. What has changed since the files were loaded is found. */
+  /** Starts polling. Changes since `load` are noticed. */
   start(): void {
     this.#wait()
   }
@@ -132,8 +120,8 @@ export class CertificateWatch {
   }
 
   #wait(): void {
-    if (this.#isStopped) return
-    this.#timer = setTimeout(() => void this.#look(), this.#interval).unref()
+    if (this.#isStopped || this.#paths.length === 0) return
+    this.#timer = setTimeout(() => void counted(this.#look()), this.#interval).unref()
   }
 
   async #look(): Promise<void> {
@@ -147,9 +135,9 @@ export class CertificateWatch {
 
   async #load(): Promise<void> {
     try {
-      const certificates = await Certificates.load(this.#files)
+      const content = await this.#read()
       this.#lastError = undefined
-      if (!this.#isStopped) this.#events.changed(certificates)
+      if (!this.#isStopped) this.#events.changed(content)
     } catch (error) {
       const { message } = error as Error
       if (!this.#isStopped && message !== this.#lastError) this.#events.failed(error as Error)
@@ -157,10 +145,9 @@ export class CertificateWatch {
     }
   }
 
-  /** Changes whenever one of the files does. */
+  /** A string that changes when one of the files does. */
   async #readStamp(): Promise<string> {
-    const paths = this.#files.flatMap(({ cert, key }) => [cert, key])
-    const stamps = paths.map((path) =>
+    const stamps = this.#paths.map((path) =>
       stat(path).then(
         ({ dev, ino, size, mtimeMs, ctimeMs }) => [dev, ino, size, mtimeMs, ctimeMs].join(),
         (error: NodeJS.ErrnoException) => error.code,

@@ -1,13 +1,14 @@
 import { closeSync, openSync } from 'node:fs'
 import { devNull } from 'node:os'
-import { isExhausted, messageOf } from '../../proxy/index.ts'
+import { isExhausted } from '../../proxy/index.ts'
+import { messageOf } from '../../show.ts'
 
-/** ms from an accepted client to the look. */
+/** ms from an accepted client to the check. */
 const LOOK_MS = 1_000
 
 /**
- * Looks whether file descriptors are left. Where there are none, Node closes whom it accepts, and tells nobody: whoever
- * got in is served, and no error ever shows. It looks when clients have come, and again for as long as there are none.
+ * Warns when file descriptors run out. Node then closes new connections without an event. Checks after clients have been
+ * accepted, and repeats while none are left.
  */
 export class DescriptorWatch {
   readonly #say: (line: string) => void
@@ -17,7 +18,7 @@ export class DescriptorWatch {
     this.#say = say
   }
 
-  /** A client has taken a descriptor. */
+  /** Call this for each accepted client. */
   taken(): void {
     this.#timer ??= setTimeout(() => this.#look(), LOOK_MS).unref()
   }
@@ -26,14 +27,14 @@ export class DescriptorWatch {
     clearTimeout(this.#timer)
   }
 
-  /** Not over the thread pool: what it takes is given back before anybody can miss it. */
+  /** Synchronous, so that nothing else can miss the descriptor meanwhile. */
   #look(): void {
     this.#timer = undefined
     try {
       closeSync(openSync(devNull, 'r'))
     } catch (cause) {
       if (!isExhausted(cause)) return
-      this.#say(`a fault of this machine: clients are turned away: ${messageOf(cause)}`)
+      this.#say(`out of file descriptors, new clients are closed: ${messageOf(cause)}`)
       this.taken()
     }
   }

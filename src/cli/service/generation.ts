@@ -1,40 +1,40 @@
 import type net from 'node:net'
 import {
-  type Balancer,
   type ClientInfo,
   type Connection,
   createServer,
   createStickyServer,
   type Dest,
   type Head,
-  type ProxyError,
+  type Hooks,
+  type Limits,
   type ProxyServer,
+  type StickyLookup,
 } from '../../index.ts'
-import { after, hear, isExhausted, messageOf } from '../../proxy/index.ts'
-import { type Config, firstLineOf } from '../config/index.ts'
-import { askToClose } from './connection-field.ts'
+import { after, isExhausted, subscribe } from '../../proxy/index.ts'
+import { messageOf } from '../../show.ts'
+import { type Config, DEFAULT_POOL } from '../config/index.ts'
 import { Forwarded } from './forwarded.ts'
-import { sparingly } from './output.ts'
+import type { Pools } from './pools.ts'
+import { type RoutedHooks, routedHooks } from './routed.ts'
 
-/** What a generation has in common with the others of its service. */
-export interface Shared {
-  readonly balancer: Balancer
-  /** A request came, which nobody has written to yet. */
+/** Shared by all generations of a service. */
+export interface GenerationContext {
+  readonly pools: Pools
+  /** Called with each request head before it is changed. */
   requested(head: Head, client: ClientInfo): void
-  /** One line for people. */
-  say(line: string): void
-  /** One on what this machine lacks, not at every connection. */
+  /** Reports a lack of local resources, at most once in a while. */
   sayLack(line: string): void
 }
 
-/** A proxy made of one config. It keeps its connections when the next one takes its place. */
+/** The proxy of one config. After a reload it serves its connections until they end. */
 export class Generation {
   readonly config: Config
   readonly forwarded: Forwarded
   readonly proxy: ProxyServer
 
-  /** @throws {TypeError} on what the config has wrong */
-  constructor(config: Config, shared: Shared) {
+  /** @throws {TypeError} if the config is invalid */
+  constructor(config: Config, shared: GenerationContext) {
     this.config = config
     this.forwarded = new Forwarded(config.trust)
     this.proxy = createProxy(config, this.forwarded, shared)
@@ -48,47 +48,52 @@ export class Generation {
     this.proxy.emit('connection', socket)
   }
 
-  /** Calls back when it has no connection left; at once where there is none. */
+  /** Calls back when no connection is left, perhaps at once. */
   whenIdle(done: () => void): void {
     if (this.proxy.active.size === 0) return done()
-    // A connection may outlast its client's socket: what that sent may still be on its way.
-    const stop = hear('close', () => {
+    // Count connections, not sockets: one may outlast its client's socket to deliver the last bytes.
+    const stop = subscribe('close', () => {
       if (this.proxy.active.size > 0) return
       stop()
       done()
     })
   }
 
-  /** Resets what is open. */
+  /** Resets all open connections. */
   destroy(): void {
     for (const connection of this.proxy.active) connection.destroy()
   }
 }
 
-function createProxy(config: Config, forwarded: Forwarded, { balancer, requested, say, sayLack }: Shared): ProxyServer {
-  const { sticky, proxyProtocol } = config
-  const limits = { ...config.limits, proxyProtocol }
-  const hooks = {
-    lookup: heard('lookup', config.hooks.lookup, say),
-    modify: heard('modify', config.hooks.modify, say),
-    errback: heard('errback', config.hooks.errback, say),
-  }
+function createProxy(config: Config, forwarded: Forwarded, shared: GenerationContext): ProxyServer {
+  const { proxyProtocol, hooks, requests, routing } = config
+  // None of these would see the requests inside an HTTP/2 connection.
+  const isSeen = config.forwarded || requests === 'every' || routing || hooks.lookup || hooks.modify
+  const http2 = config.http2 ?? (isSeen ? 'refuse' : 'pass')
+  const limits = { ...config.limits, proxyProtocol, http2, requests } as const
   const edit = (head: Head, client: ClientInfo) => {
-    requested(head, client)
+    shared.requested(head, client)
     if (config.forwarded) forwarded.write(head, client)
-    if (config.everyRequest) askToClose(head)
   }
+  return routing
+    ? createRoutedProxy(config, limits, edit, routedHooks(config, routing, shared.pools), shared)
+    : createBalancedProxy(config, limits, edit, shared)
+}
+
+type Edit = (head: Head, client: ClientInfo) => void
+type Errback = NonNullable<Hooks['errback']>
+
+/** A proxy with one pool. */
+function createBalancedProxy({ sticky, hooks }: Config, limits: Limits, edit: Edit, shared: GenerationContext) {
+  const balancer = () => shared.pools.get(DEFAULT_POOL)
   const lookup = (head: Head, value: string | undefined, client: ClientInfo) => {
     edit(head, client)
-    return after(hooks.lookup?.(head, client), (dest) => dest ?? balancer.lookup(head, value, client))
+    return after(hooks.lookup?.(head, client), (dest) => dest ?? balancer().lookup(head, value, client))
   }
-  const errback = (error: ProxyError, dest: Dest | undefined, head: Head) => {
-    // Every backend stays up, and none can be reached.
-    if (isExhausted(error.cause)) sayLack(`a fault of this machine, and of no backend: ${messageOf(error.cause)}`)
-    return after(hooks.errback?.(error, dest, head), (own) => own ?? balancer.errback(error, dest, head))
-  }
+  const errback = reporting(shared, hooks, (error, dest, head) => balancer().errback(error, dest, head))
   const modify = hooks.modify && { modify: hooks.modify }
-  if (sticky) return createStickyServer<Dest>(lookup, errback, { ...limits, ...modify, cookie: sticky })
+  // A Dest from a user's hook may lack a sticky value. Then no cookie is set.
+  if (sticky) return createStickyServer(lookup as StickyLookup, errback, { ...limits, ...modify, cookie: sticky })
   return createServer<Dest>({
     ...limits,
     ...modify,
@@ -97,24 +102,34 @@ function createProxy(config: Config, forwarded: Forwarded, { balancer, requested
   })
 }
 
-/** A hook whose faults are told of: all that its clients get is a 502 or a 503. */
-function heard<A extends unknown[], R>(
-  name: string,
-  hook: ((...values: A) => R) | undefined,
-  say: (line: string) => void,
-): ((...values: A) => R) | undefined {
-  if (!hook) return undefined
-  const tell = sparingly(say)
-  const failed = (cause: unknown): never => {
-    tell(`the hook ${name} has thrown: ${firstLineOf(cause)}`)
-    throw cause
-  }
-  return (...values) => {
-    try {
-      const result = hook(...values)
-      return result instanceof Promise ? (result.catch(failed) as R) : result
-    } catch (cause) {
-      return failed(cause)
-    }
+/** A proxy with routes. The user's hooks come before them. */
+function createRoutedProxy(
+  { hooks }: Config,
+  limits: Limits,
+  edit: Edit,
+  routed: RoutedHooks,
+  shared: GenerationContext,
+) {
+  const modify: Hooks['modify'] = (head, dest, request) =>
+    after(hooks.modify?.(head, dest, request), () => routed.modify?.(head, dest, request))
+  return createServer<Dest>({
+    ...limits,
+    modify: hooks.modify || routed.modify ? modify : undefined,
+    lookup: (head, client) => {
+      edit(head, client)
+      return after(hooks.lookup?.(head, client), (own) => {
+        if (own) routed.hideCookies(head)
+        return own ?? routed.lookup(head, client)
+      })
+    },
+    errback: reporting(shared, hooks, routed.errback),
+  })
+}
+
+/** Reports a lack of local resources, and asks the user's hook first. */
+function reporting({ sayLack }: GenerationContext, hooks: Config['hooks'], errback: Errback): Errback {
+  return (error, dest, head) => {
+    if (isExhausted(error.cause)) sayLack(`out of local resources (not a backend failure): ${messageOf(error.cause)}`)
+    return after(hooks.errback?.(error, dest, head), (own) => own ?? errback(error, dest, head))
   }
 }

@@ -1,5 +1,3 @@
-export { AdminPage } from './admin-page.ts'
-export { type Change, listenAt, portOf, urlOfAddress } from './listeners.ts'
-export { type Io, lineByLine, Output, standardIo } from './output.ts'
-export { type Company, Service } from './service.ts'
-export { makeTicketKeys } from './terminator.ts'
+export { checkConfig } from './check.ts'
+export { Service, type SharedContext } from './service.ts'
+export { makeTicketKeys } from './tls-terminator.ts'

@@ -1,72 +1,98 @@
 import type { ClientInfo, Connection, Dest, Head } from '../../index.ts'
-import { hear, hostPort, normalize } from '../../proxy/index.ts'
+import { hostPort, subscribe } from '../../proxy/index.ts'
 import { escapeText } from '../escape.ts'
 
 export type LogFormat = 'text' | 'json'
 
-/** What one line tells of a connection. */
+/** One line of the access log. */
 export interface Entry {
-  /** When it closed. */
+  /** When it closed, or the request was answered. */
   time: Date
-  /** '127.0.0.1:50000', or 'unix'. */
-  client: string
-  /** The first line of its first request, as it came. */
+  /** '127.0.0.1:50000' or 'unix'. Undefined for a TCP client that left before its address was known. */
+  client: string | undefined
+  /** The request line, unchanged. */
   request: string | undefined
-  /** The id of the last backend that it was sent to, or the address of a Dest of the user's own. */
+  /** The status of the response. Undefined if there was none, or if it passed unread. */
+  status: number | undefined
+  /** The id of the last backend, or the address of a Dest from a user's hook. */
   backend: string | undefined
-  /** ms from accept to the end of the head. */
+  /** ms from accept to the end of the request head. Undefined for a later request of the connection. */
   headMs: number | undefined
-  /** ms from there until a backend was reached. */
+  /** ms from there to the backend connection. */
   connectMs: number | undefined
-  /** ms from accept to close. */
+  /** ms from accept to close; for a later request, from the end of its head. */
   totalMs: number
   /** Bytes from the client. */
   bytesIn: number
   /** Bytes to the client. */
   bytesOut: number
-  /** The codes of its errors, in order, and 'ok' where there was none, or where it got on after them. */
+  /** Error codes in order. 'ok' follows if there was none, or if a backend was reached after the last one. */
   outcome: string
 }
 
 interface Record {
-  start: number
+  /** Undefined between two requests. */
+  start: number | undefined
+  /** Bytes that the connection had moved before. */
+  bytesIn: number
+  bytesOut: number
   head: number | undefined
   connected: number | undefined
   request: string | undefined
+  status: number | undefined
   dest: Dest | undefined
   errors: string[]
-  /** A backend was reached after the last of the errors. */
+  /** No error, or a backend was reached after the last one. */
   isWell: boolean
 }
 
-/** Writes a line for each connection of a service, when it closes. As long as there is none, it costs nothing. */
+const UNUSED: Omit<Record, 'errors'> = {
+  start: undefined,
+  bytesIn: 0,
+  bytesOut: 0,
+  head: undefined,
+  connected: undefined,
+  request: undefined,
+  status: undefined,
+  dest: undefined,
+  isWell: true,
+}
+
+/**
+ * Writes a line for each connection when it closes; with `requests: 'every'`, for each request when it is answered.
+ * Without an AccessLog nothing is recorded.
+ */
 export class AccessLog {
   format: LogFormat
   readonly #isOurs: (connection: Connection) => boolean
   readonly #write: (line: string) => void
-  /** By what `lookup` knows of a connection. */
+  /** By the client that `lookup` gets. */
   readonly #records = new Map<ClientInfo, Record>()
   readonly #stops: readonly (() => void)[]
 
-  /** Begins to listen: of the connections that are open, nothing is known. */
+  /** Connections that are already open are not logged. */
   constructor(format: LogFormat, isOurs: (connection: Connection) => boolean, write: (line: string) => void) {
     this.format = format
     this.#isOurs = isOurs
     this.#write = write
     this.#stops = [
-      hear('open', ({ connection }) => this.#opened(connection)),
-      hear('routed', ({ connection, dest }) => this.#with(connection, (record) => routed(record, dest))),
-      hear('connected', ({ connection }) => this.#with(connection, connected)),
-      hear('error', ({ connection, error }) => this.#with(connection, (record) => failed(record, error.code))),
-      hear('close', ({ connection }) => this.#closed(connection)),
+      subscribe('open', ({ connection }) => this.#opened(connection)),
+      subscribe('routed', ({ connection, dest }) => this.#with(connection, (record) => routed(record, dest))),
+      subscribe('connected', ({ connection }) => this.#with(connection, connected)),
+      subscribe('response', ({ connection, status }) => this.#with(connection, (record) => (record.status = status))),
+      subscribe('error', ({ connection, error }) => this.#with(connection, (record) => failed(record, error.code))),
+      subscribe('end', ({ connection }) => this.#ended(connection)),
+      subscribe('close', ({ connection }) => this.#closed(connection)),
     ]
   }
 
-  /** A request came, which nobody has written to yet. */
+  /** Call this with each request head before it is changed. */
   request(head: Head, client: ClientInfo): void {
     const record = this.#records.get(client)
     if (!record) return
-    record.head = performance.now()
+    const now = performance.now()
+    if (record.start === undefined) record.start = now
+    else record.head = now
     record.request = head.first
   }
 
@@ -77,15 +103,15 @@ export class AccessLog {
 
   #opened(connection: Connection): void {
     if (!this.#isOurs(connection)) return
-    this.#records.set(connection.client, {
-      start: performance.now(),
-      head: undefined,
-      connected: undefined,
-      request: undefined,
-      dest: undefined,
-      errors: [],
-      isWell: true,
-    })
+    this.#records.set(connection.client, { ...UNUSED, start: performance.now(), errors: [] })
+  }
+
+  #ended(connection: Connection): void {
+    const record = this.#records.get(connection.client)
+    if (!record) return
+    this.#write(FORMATS[this.format](entryOf(connection, record)))
+    const { bytesRead, bytesWritten } = connection
+    Object.assign(record, { ...UNUSED, errors: [], bytesIn: bytesRead, bytesOut: bytesWritten })
   }
 
   #with(connection: Connection, change: (record: Record) => void): void {
@@ -97,8 +123,7 @@ export class AccessLog {
     const record = this.#records.get(connection.client)
     if (!record) return
     this.#records.delete(connection.client)
-    // A health check of somebody else's, or a browser that connected ahead: nothing was asked, and nothing went wrong,
-    // but for the drain that waits no longer.
+    // A health check or a browser's preconnect: no request and no error. A drain may have destroyed it.
     if (record.request === undefined && record.errors.every((code) => code === 'DESTROYED')) return
     this.#write(FORMATS[this.format](entryOf(connection, record)))
   }
@@ -118,43 +143,56 @@ function failed(record: Record, code: string): void {
   record.isWell = false
 }
 
-function entryOf(connection: Connection, { start, head, connected, request, dest, errors, isWell }: Record): Entry {
-  const { remoteAddress, remotePort } = connection.client
+function entryOf(connection: Connection, record: Record): Entry {
+  const { start, head, connected, request, status, dest, errors, isWell } = record
+  const now = performance.now()
+  const begin = start ?? now
   return {
     time: new Date(),
-    client: remoteAddress === undefined ? 'unix' : hostPort(normalize(remoteAddress), remotePort),
+    client: clientOf(connection.client),
     request,
+    status,
     backend: dest && nameOf(dest),
-    headMs: head && head - start,
-    connectMs: head && connected && connected - head,
-    totalMs: performance.now() - start,
-    bytesIn: connection.bytesRead,
-    bytesOut: connection.bytesWritten,
+    headMs: head && head - begin,
+    connectMs: request === undefined ? undefined : connected && connected - (head ?? begin),
+    totalMs: now - begin,
+    bytesIn: connection.bytesRead - record.bytesIn,
+    bytesOut: connection.bytesWritten - record.bytesOut,
     outcome: [...errors, ...(isWell ? ['ok'] : [])].join(','),
   }
 }
 
-/** What a line calls a destination. */
-function nameOf(dest: Dest): string {
-  if ('backend' in dest) {
-    const { id } = Object(dest.backend)
-    if (typeof id === 'string') return id
+function clientOf({ transport, remoteAddress, remotePort }: ClientInfo): string | undefined {
+  if (remoteAddress !== undefined) return hostPort(remoteAddress, remotePort)
+  return transport === 'unix' ? 'unix' : undefined
+}
+
+/** The name of a Dest in the log. 'own' if it has none, or if its getters throw. */
+export function nameOf(dest: Dest): string {
+  try {
+    if ('backend' in dest) {
+      const { id } = Object(dest.backend)
+      if (typeof id === 'string') return id
+    }
+    if ('path' in dest && typeof dest.path === 'string') return `unix:${dest.path}`
+    if ('port' in dest && typeof dest.port === 'number') return hostPort(dest.host ?? 'localhost', dest.port)
+  } catch {
+    // A user's object may throw.
   }
-  if ('path' in dest && typeof dest.path === 'string') return `unix:${dest.path}`
-  if ('port' in dest && typeof dest.port === 'number') return hostPort(dest.host ?? 'localhost', dest.port)
   return 'own'
 }
 
 const FORMATS: Readonly<{ [K in LogFormat]: (entry: Entry) => string }> = { text: toText, json: toJson }
 
-/** Fields between spaces, '-' where there is none: time, client, "request", backend, times, bytes, outcome. */
+/** Fields separated by spaces, '-' for none: time, client, "request", status, backend, times, bytes, outcome. */
 export function toText(entry: Entry): string {
-  const { time, client, request, backend, headMs, connectMs, totalMs, bytesIn, bytesOut, outcome } = entry
+  const { time, client, request, status, backend, headMs, connectMs, totalMs, bytesIn, bytesOut, outcome } = entry
   const times = [headMs, connectMs, totalMs].map((ms) => (ms === undefined ? '-' : rounded(ms)))
   return [
     time.toISOString(),
-    client,
+    client ?? '-',
     request === undefined ? '-' : `"${escapeText(request)}"`,
+    status ?? '-',
     backend === undefined ? '-' : escapeText(backend).replaceAll(' ', '\\x20'),
     `${times.join('/')}ms`,
     `${bytesIn}/${bytesOut}`,
@@ -162,23 +200,24 @@ export function toText(entry: Entry): string {
   ].join(' ')
 }
 
-/** The same as an object of JSON, in ASCII; null where there is none. */
-export function toJson({ time, client, request, backend, headMs, connectMs, totalMs, ...rest }: Entry): string {
+/** The same as a JSON object in ASCII, null for none. */
+export function toJson({ time, client, request, status, backend, headMs, connectMs, totalMs, ...rest }: Entry): string {
   const text = JSON.stringify({
     time: time.toISOString(),
-    client,
+    client: client ?? null,
     request: request ?? null,
+    status: status ?? null,
     backend: backend ?? null,
     headMs: headMs === undefined ? null : rounded(headMs),
     connectMs: connectMs === undefined ? null : rounded(connectMs),
     totalMs: rounded(totalMs),
     ...rest,
   })
-  // JSON leaves DEL and the control characters past it as they are, and a terminal obeys some of them.
+  // JSON does not escape DEL and C1 control characters, some of which a terminal would obey.
   return text.replace(/[^ -~]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
-/** To the tenth. */
+/** Rounds to 0.1. */
 function rounded(ms: number): number {
   return Math.round(ms * 10) / 10
 }

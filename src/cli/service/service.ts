@@ -1,88 +1,88 @@
 import type net from 'node:net'
-import { type Balancer, type BalancerOptions, type Connection, type Counters, createBalancer } from '../../index.ts'
-import { addUp } from '../../proxy/index.ts'
-import type { Config } from '../config/index.ts'
-import { readVersion } from '../version.ts'
-import { AdminPage } from './admin-page.ts'
-import { type Certificates, CertificateWatch } from './certificates.ts'
+import type { KeyOf } from '../../index.ts'
+import { AdminPage } from '../admin/index.ts'
+import { type Config, poolsOf } from '../config/index.ts'
+import type { ServiceCounters } from '../counters.ts'
+import type { Change } from '../listening/index.ts'
+import { type Io, standardIo, throttled } from '../output.ts'
+import { VERSION } from '../version.ts'
+import { Admission } from './admission.ts'
+import { readTargets, type Targets } from './backend-tls.ts'
+import type { FileWatch } from './certificates.ts'
 import { DescriptorWatch } from './descriptors.ts'
 import { Generation } from './generation.ts'
-import { type Change, Listeners } from './listeners.ts'
-import { AccessLog } from './log.ts'
-import { tellOf, tellOfRefusals } from './news.ts'
-import { type Io, sparingly, standardIo } from './output.ts'
-import { Terminator } from './terminator.ts'
+import { Generations } from './generations.ts'
+import { Listeners } from './listeners.ts'
+import { announceBackends } from './notices.ts'
+import { type PoolOptions, Pools, poolOptions } from './pools.ts'
+import { Reporting } from './reporting.ts'
+import { loadTlsFiles, type TlsFiles } from './tls-files.ts'
 
-/** ms for handshakes under way when a drain begins: as a proxy gives those who have connected and said nothing. */
+/** ms for handshakes under way when a drain begins. A proxy gives silent connections the same. */
 const HANDSHAKE_MS = 1_000
 
-/** What a service has in common with others that serve the same clients beside it. */
-export interface Company {
+/** Shared by all worker processes. */
+export interface SharedContext {
   readonly ticketKeys: Buffer
-  /** Each listens by itself, on the same ports. Without, on what a cluster's workers share. */
+  /** Each process opens its own sockets (SO_REUSEPORT). Otherwise they share the cluster's. */
   readonly reusePort: boolean
-  /** Ids of the backends that drain when it starts. */
+  /** Ids of backends that are draining at the start. */
   readonly drained: readonly string[]
 }
 
-/** What `badass` runs: listeners, a balancer and a proxy of one config after the other, an admin page, a log. */
+/** `badass` in one process: listeners, balancers, proxy, admin page and log. A reload replaces the config. */
 export class Service {
-  readonly balancer: Balancer
+  readonly pools: Pools
   readonly #io: Io
-  readonly #company: Company | undefined
-  /** What this machine lacks: one line, whoever meets it. */
+  readonly #shared: SharedContext | undefined
+  /** Reports a lack of local resources, at most one line in 10 s. */
   readonly #sayLack: (line: string) => void
   readonly #descriptors: DescriptorWatch
   readonly #listeners: Listeners
-  readonly #terminator: Terminator
+  readonly #admission: Admission
   readonly #admin: AdminPage
-  #current: Generation
-  /** Those before it whose connections have not all closed. */
-  readonly #former = new Set<Generation>()
-  /** What those have counted that are gone. */
-  #counted = addUp([])
-  #watch: CertificateWatch | undefined
-  #log: AccessLog | undefined
-  /** Ends what is told of PROXY headers, where there are any. */
-  #hush: (() => void) | undefined
-  /** Reloads, one after the other. */
+  readonly #generations: Generations
+  #watches: readonly FileWatch<unknown>[] = []
+  /** The backends with the current contents of their certificate files. */
+  #targets: Targets
+  readonly #reporting: Reporting
+  /** Reloads run one at a time. */
   #reloads: Promise<void> = Promise.resolve()
   #drain: Promise<void> | undefined
+  #isEnding = false
   #isStopped = false
 
-  /** @throws {TypeError} on what the config has wrong */
-  private constructor(config: Config, io: Io, company: Company | undefined) {
+  /** @throws {TypeError} if the config is invalid */
+  private constructor(config: Config, targets: Targets, io: Io, shared: SharedContext | undefined) {
+    this.#targets = targets
     this.#io = io
-    this.#company = company
-    this.#sayLack = sparingly(io.say)
+    this.#shared = shared
+    this.#sayLack = throttled(io.say)
     this.#descriptors = new DescriptorWatch(this.#sayLack)
-    this.balancer = createBalancer(this.#balancerOptions(config))
+    this.pools = new Pools(this.#poolOptions(config), (balancer, prefix) => announceBackends(balancer, prefix, io.say))
     try {
-      this.#current = this.#generation(config)
+      this.#generations = new Generations(this.#generation(config))
     } catch (error) {
-      this.balancer.close()
+      this.pools.close()
       throw error
     }
-    tellOf(this.balancer, io.say)
-    this.#terminator = new Terminator((socket) => this.#current.serve(socket), company?.ticketKeys)
-    this.#listeners = new Listeners(
-      { accept: (socket) => this.#accept(socket), say: this.#sayLack },
-      company?.reusePort,
-    )
+    this.#reporting = new Reporting(io, (connection) => this.#generations.has(connection))
+    this.#admission = new Admission((socket) => this.#current.serve(socket), io.say, shared?.ticketKeys)
+    this.#listeners = new Listeners({ accept: (socket) => this.#accept(socket), say: this.#sayLack }, shared?.reusePort)
     this.#admin = new AdminPage({
-      balancer: this.balancer,
+      balancer: this.pools,
       counters: () => this.counters,
-      isDraining: () => this.isDraining,
-      version: readVersion(),
+      isDraining: () => this.isEnding,
+      version: VERSION,
     })
   }
 
   /**
-   * Resolves when it listens, and each name of the DNS has been looked up once.
-   * @throws {Error} of one line where it cannot: a TypeError or a ConfigError where it is the config's fault
+   * Resolves when it listens and each DNS name has been looked up once.
+   * @throws {Error} with a one-line message; a TypeError or ConfigError if the config is at fault
    */
-  static async start(config: Config, io: Io = standardIo(), company?: Company): Promise<Service> {
-    const service = new Service(config, io, company)
+  static async start(config: Config, io: Io = standardIo(), shared?: SharedContext): Promise<Service> {
+    const service = new Service(config, await readTargets(poolsOf(config)), io, shared)
     try {
       const { commit } = await service.#prepare(service.#current)
       commit()
@@ -93,53 +93,65 @@ export class Service {
     }
   }
 
-  /** Where it listens: 'http://127.0.0.1:8080/', 'unix:/run/x.sock'. */
+  /** URLs that it listens on: 'http://127.0.0.1:8080/', 'unix:/run/x.sock'. */
   get addresses(): string[] {
     return this.#listeners.urls(this.#current.config.tls.length > 0 ? 'https' : 'http')
   }
 
-  /** Where the admin page is, with its token where that was made here. */
+  /** URL of the admin page, with its token if that was generated. */
   get adminUrl(): string | undefined {
     return this.#admin.url
   }
 
-  get isDraining(): boolean {
-    return this.#drain !== undefined
+  /** The process is about to end. Before the drain, clients are still accepted. */
+  get isEnding(): boolean {
+    return this.#isEnding
   }
 
-  /** ms that open connections have to end in, when it drains. */
+  /** ms to go on accepting clients after the signal to end. */
+  get shutdownDelay(): number {
+    return this.#current.config.shutdownDelay
+  }
+
+  /** ms that open connections have to end during a drain. */
   get grace(): number {
     return this.#current.config.grace
   }
 
-  /** What has happened since the start, over all reloads. */
-  get counters(): Counters {
-    return addUp([this.#counted, ...[...this.#generations].map(({ proxy }) => proxy.counters)])
+  /** Counters since the start, across reloads. */
+  get counters(): ServiceCounters {
+    return { ...this.#generations.counters, ...this.#admission.counters }
   }
 
   /**
-   * Puts another config in force; what is open stays open, under the one that it came under.
-   * @throws {Error} of one line; then the config before stays in force, whole
+   * Puts another config in force. Open connections end as `drainConnections` describes, under their own config.
+   * @throws {Error} with a one-line message; the old config then stays in force
    */
   async reload(config: Config): Promise<void> {
     const reloaded = this.#reloads.then(() => this.prepare(config)).then(({ commit }) => commit())
     this.#reloads = reloaded.catch(() => undefined)
     await reloaded
-    // A name that takes long to be looked up does not hold up the next reload, which may be without it.
-    await this.balancer.resolved()
+    // Outside the queue, so that a slow DNS name does not block the next reload, which may not contain it.
+    await this.pools.resolved()
   }
 
   /**
-   * Does all of a reload that may fail, and changes nothing yet. One after the other.
-   * @throws {Error} of one line
+   * Does the part of a reload that may fail, and changes nothing yet. Call it once at a time.
+   * @throws {Error} with a one-line message
    */
   async prepare(config: Config): Promise<Change> {
     this.#checkRunning()
     return this.#prepare(this.#generation(config))
   }
 
-  /** Takes nobody new, and resets what has not ended after so many ms (default: the config's grace). Then all is over. */
+  /** Reports on /healthz that the process is about to end. Clients are still accepted. */
+  announceEnd(): void {
+    this.#isEnding = true
+  }
+
+  /** Stops accepting clients, and resets those left after `ms` (default: the config's grace). */
   async drain(ms = this.grace): Promise<void> {
+    this.announceEnd()
     this.#drain ??= this.#drained(ms)
     return this.#drain
   }
@@ -150,20 +162,19 @@ export class Service {
     this.#isStopped = true
     this.#listeners.close()
     this.#descriptors.stop()
-    this.#watch?.stop()
-    for (const generation of this.#generations) generation.destroy()
-    this.#terminator.destroy()
-    this.#log?.close()
-    this.#hush?.()
-    this.balancer.close()
+    for (const watch of this.#watches) watch.stop()
+    this.#generations.destroy()
+    this.#admission.destroy()
+    this.#reporting.close()
+    this.pools.close()
     this.#admin.close()
   }
 
-  get #generations(): Set<Generation> {
-    return new Set([...this.#former, this.#current])
+  get #current(): Generation {
+    return this.#generations.current
   }
 
-  /** Does all of a start or a reload that may fail; what is returned does the rest, or undoes it. */
+  /** Does the part of a start or reload that may fail. The result commits or aborts it. */
   async #prepare(next: Generation): Promise<Change> {
     const { config } = next
     const undo: (() => void)[] = []
@@ -171,13 +182,13 @@ export class Service {
       for (const one of undo) one()
     }
     try {
-      const tls = config.tls.length > 0 ? await this.#loadCertificates(config) : undefined
+      const { certificates, targets, watches } = await this.#load(config)
       const admin = await this.#admin.change(config.admin)
       undo.push(admin.abort)
       if (next === this.#current) {
-        // The page is there first: it can be seen what it waits for.
+        // Start the admin page first, so that it shows the start-up.
         admin.commit()
-        await this.balancer.resolved()
+        await this.pools.resolved()
         this.#drainAsOthers()
       }
       const listeners = await this.#listeners.change(config.listen)
@@ -185,19 +196,20 @@ export class Service {
       const commit = () => {
         try {
           this.#checkRunning()
-          // First, as it changes nothing where it fails.
-          if (next !== this.#current) this.balancer.update(this.#balancerOptions(config))
+          // First, because it changes nothing if it fails.
+          this.#update(config, targets)
         } catch (error) {
           abort()
           throw error
         }
         if (next !== this.#current) admin.commit()
         listeners.commit()
-        this.#watch?.stop()
-        this.#watch = tls?.watch
-        this.#terminator.use(tls?.certificates, beforeTls(config))
-        tls?.watch.start()
-        this.#succeed(next)
+        for (const one of this.#watches) one.stop()
+        this.#watches = watches
+        this.#admission.use(certificates, config)
+        for (const one of this.#watches) one.start()
+        this.#generations.succeed(next, () => this.pools.closeRemoved())
+        this.#reporting.use(config)
       }
       return { commit, abort }
     } catch (error) {
@@ -207,94 +219,57 @@ export class Service {
   }
 
   #drainAsOthers(): void {
-    const known = new Set(this.balancer.backends.map(({ id }) => id))
-    for (const id of this.#company?.drained ?? []) if (known.has(id)) this.balancer.drain(id)
+    for (const id of this.#shared?.drained ?? []) if (this.pools.has(id)) this.pools.drain(id)
   }
 
-  /** From now on, who comes is served by this one. */
-  #succeed(next: Generation): void {
-    const former = this.#current
-    this.#current = next
-    if (former !== next) this.#retire(former)
-    const { log, proxyProtocol } = next.config
-    if (proxyProtocol) this.#hush ??= tellOfRefusals((connection) => this.#isOurs(connection), this.#io.say)
-    if (log === 'none') {
-      this.#log?.close()
-      this.#log = undefined
-    } else if (this.#log) {
-      this.#log.format = log
-    } else {
-      this.#log = new AccessLog(log, (connection) => this.#isOurs(connection), this.#io.log)
+  async #load(config: Config): Promise<TlsFiles> {
+    return loadTlsFiles(config, this.#io.say, {
+      certificates: (renewed) => this.#admission.use(renewed, config),
+      targets: (renewed) => this.#update(config, renewed),
+    })
+  }
+
+  /** Updates the pools' backends. @throws {TypeError} before anything has changed */
+  #update(config: Config, targets: Targets): void {
+    const former = this.#targets
+    this.#targets = targets
+    try {
+      this.pools.update(this.#poolOptions(config))
+    } catch (error) {
+      this.#targets = former
+      throw error
     }
-  }
-
-  #retire(former: Generation): void {
-    this.#former.add(former)
-    former.whenIdle(() => {
-      this.#counted = addUp([this.#counted, former.proxy.counters])
-      this.#former.delete(former)
-    })
-  }
-
-  async #loadCertificates(config: Config): Promise<{ watch: CertificateWatch; certificates: Certificates }> {
-    const { say } = this.#io
-    const [watch, certificates] = await CertificateWatch.load(config.tls, {
-      changed: (renewed) => {
-        this.#terminator.use(renewed, beforeTls(config))
-        say('certificates have changed: the new ones are in use')
-      },
-      failed: (error) => say(`certificates have changed, and those before stay in use: ${error.message}`),
-    })
-    return { watch, certificates }
   }
 
   #accept(socket: net.Socket): void {
     this.#descriptors.taken()
-    if (!this.#terminator.take(socket)) this.#current.serve(socket)
-  }
-
-  #isOurs(connection: Connection): boolean {
-    return this.#current.has(connection)
+    this.#admission.take(socket)
   }
 
   async #drained(ms: number): Promise<void> {
     const start = performance.now()
-    this.#listeners.close()
-    await this.#terminator.settled(Math.min(ms, HANDSHAKE_MS))
+    await this.#listeners.finish()
+    await this.#admission.settled(Math.min(ms, HANDSHAKE_MS))
     const left = Math.max(0, ms - (performance.now() - start))
-    await Promise.all([...this.#generations].map(({ proxy }) => proxy.drain(left)))
+    await this.#generations.drain(left)
     this.stop()
   }
 
   #generation(config: Config): Generation {
     return new Generation(config, {
-      balancer: this.balancer,
-      requested: (head, client) => this.#log?.request(head, client),
-      say: this.#io.say,
+      pools: this.pools,
+      requested: (head, client) => this.#reporting.request(head, client),
       sayLack: this.#sayLack,
     })
   }
 
-  #balancerOptions({ key, ...config }: Config): BalancerOptions {
-    const { backends, algorithm, failover, health, backoff, secret, dns } = config
-    return {
-      backends,
-      algorithm,
-      failover,
-      health,
-      backoff,
-      secret,
-      dns,
-      // Who a client is depends on whom the config of the day trusts.
-      key: key === 'client' ? (head, client) => this.#current.forwarded.clientAddress(head, client) : key,
-    }
+  #poolOptions(config: Config): PoolOptions {
+    // The client's address depends on the `trust` of the config in force.
+    const clientAddress: KeyOf = (head, client) => this.#current.forwarded.clientAddress(head, client)
+    return poolOptions(config, this.#targets, clientAddress)
   }
 
   #checkRunning(): void {
-    if (this.#isStopped || this.isDraining) throw new Error('the service is about to end')
+    if (this.#isStopped || this.isEnding) throw new Error('the service is about to end')
   }
-}
-
-function beforeTls({ limits, proxyProtocol }: Config) {
-  return { headTimeout: limits.headTimeout, proxyProtocol }
 }

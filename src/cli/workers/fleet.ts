@@ -1,136 +1,158 @@
 import cluster from 'node:cluster'
-import { fileURLToPath } from 'node:url'
-import { messageOf } from '../../proxy/index.ts'
-import type { Io } from '../service/index.ts'
-import { Gone, Member, type MemberEvents } from './member.ts'
+import { messageOf } from '../../show.ts'
+import { LONGEST_MS } from '../../validate.ts'
+import type { ProcessMetrics } from '../admin/index.ts'
+import type { Io } from '../output.ts'
+import { withTimeout } from '../timeout.ts'
+import { Member, type MemberEvents, WorkerExited } from './member.ts'
 import type { Action, Report } from './messages.ts'
-import { News } from './news.ts'
-import { Restarts } from './restart.ts'
-import { Tally } from './tally.ts'
+import { Relay } from './relay.ts'
+import { RestartBackoff } from './restart-backoff.ts'
+import type { WorkerSettings } from './settings.ts'
+import { FleetStats } from './stats.ts'
 
-/** ms for a worker to tell of itself: one that is busy for longer is taken for as it was when it told last. */
+/** ms to wait for a worker's report. After that its previous report counts. */
 const REPORT_MS = 1_000
-/** ms past the time that a worker has to end in, before it is killed. */
+/** ms after the end of its drain before a worker is killed. */
 const GRACE_MS = 5_000
-/** ms before one that was told to end is replaced: all of us may have been told. */
+/** ms before a worker that got a SIGTERM is replaced: the whole group may have got it. */
 const SIGNAL_MS = 100
-const LONGEST_MS = 2 ** 31 - 1
+/** Attempts to start a worker that ends before it runs any of our code. */
+const FIRST_TRIES = 3
 
 export interface FleetOptions {
   count: number
   /** The arguments of the command. */
   argv: readonly string[]
   say: Io['say']
-  /** ms that a worker has to end in. */
+  /** ms that a worker has for its drain. */
   grace(): number
-  /** Has a worker start; resolves when it serves. */
+  /** Starts the service in a worker. Resolves when it serves. */
   admit(member: Member): Promise<void>
+  /** No worker listens any more. Replacements follow. */
+  abandoned(): void
+  settings: WorkerSettings
 }
 
-/** So many workers, each of which is replaced when it ends. */
+/** A fixed number of workers. A worker that ends is replaced. */
 export class Fleet {
-  readonly tally = new Tally()
-  /** How many have taken the place of others. */
+  readonly stats = new FleetStats()
+  /** Number of workers that replaced another. */
   restarts = 0
   readonly #options: FleetOptions
   readonly #members = new Set<Member>()
-  readonly #news: News
-  readonly #policy = new Restarts()
+  readonly #relay: Relay
+  readonly #backoff = new RestartBackoff()
   readonly #timers = new Set<NodeJS.Timeout>()
-  /** Who ends is replaced: not before all have started, nor at the end. */
+  readonly #heart: NodeJS.Timeout
+  /** Replace workers that end. False until all have started, and during the drain. */
   #isKept = false
+  /** All workers are to end, or have ended. */
+  #isOver = false
+  #ignoresSignals = false
   readonly #events: MemberEvents = {
-    say: (member, line, about) => this.#news.hear(member, line, about),
+    say: (member, line, about) => this.#relay.forward(member, line, about),
     report: (member, report) => this.#take(member, report),
-    told: (member) => this.#told(member),
+    terminated: (member) => this.#terminated(member),
   }
 
   constructor(options: FleetOptions) {
     this.#options = options
-    this.#news = new News(options.say)
-    const exec = fileURLToPath(new URL('main.js', import.meta.url))
-    // Where workers share a socket, they accept by themselves. Handing each connection on costs as much again, and one
-    // that is on its way to a worker that is killed would stay open for ever. Once all is set up it is too late to say so.
+    this.#relay = new Relay(options.say)
+    const { exec, beatMs } = options.settings
+    // Without SO_REUSEPORT the workers share a socket and accept by themselves. Passing connections on would double the
+    // cost, and one on its way to a killed worker would stay open. This must be set before setupPrimary().
     if (!process.env.NODE_CLUSTER_SCHED_POLICY) cluster.schedulingPolicy = cluster.SCHED_NONE
-    // 'advanced', as there are bytes and infinite numbers in what is sent.
-    cluster.setupPrimary({ exec, args: [...options.argv], serialization: 'advanced' })
+    // 'advanced': messages contain Buffers and Infinity.
+    cluster.setupPrimary({ exec, execArgv: execArgv(), args: [...options.argv], serialization: 'advanced' })
     process.on('exit', this.kill)
+    this.#heart = setInterval(() => this.#beat(), beatMs).unref()
   }
 
   get count(): number {
     return this.#options.count
   }
 
-  /** Those that are to go on: who has no config yet gets the one that is in force then. */
+  /** Workers that a reload concerns. Others have no config yet, or are leaving. */
   get members(): Member[] {
-    return this.#given.filter(({ isLeaving }) => !isLeaving)
+    return this.#configured.filter(({ isLeaving }) => !isLeaving)
   }
 
   get serving(): number {
-    return [...this.#members].filter(({ isServing }) => isServing).length
+    return [...this.#members].filter(({ isServing, isSilent }) => isServing && !isSilent).length
   }
 
-  /** Resolves when all serve. @throws {Error} of one line where one does not, or no longer */
+  /** Resolves when all serve. @throws {Error} with a one-line message if a worker does not start, or ends meanwhile */
   async start(): Promise<void> {
-    const numbers = Array.from({ length: this.#options.count }, (_, i) => i + 1)
-    const members = numbers.map((number) => this.#create(number))
-    const isOneGone = Promise.race(members.map(({ gone, number }) => gone.then((how) => `worker ${number} ${how}`)))
-    const ended = isOneGone.then((how) => {
-      throw new Error(`${how} before all could serve`)
+    let fail: (error: Error) => void
+    const failed = new Promise<never>((_, reject) => {
+      fail = reject
     })
-    const admitted = members.map((member) =>
-      this.#admit(member).catch((error: unknown) => (error instanceof Gone ? ended : Promise.reject(error))),
-    )
-    await Promise.race([ended, Promise.all(admitted)])
+    const numbers = Array.from({ length: this.#options.count }, (_, i) => i + 1)
+    const started = numbers.map(async (number) => {
+      const member = await this.#startFirst(number)
+      void member.gone.then((how) => fail(endedEarly(number, member.failure ?? how)))
+    })
+    await Promise.race([failed, Promise.all(started)])
     this.#isKept = true
   }
 
-  /** Has every worker tell what it knows of itself. Returns the texts of their metrics, where those are wanted. */
-  async report(withMetrics: boolean): Promise<string[]> {
-    const texts = await Promise.all(
-      this.#given.map(async (member) => {
+  /** Collects a report from every worker. Returns the metrics of their processes if asked to. */
+  async report(withMetrics: boolean): Promise<ProcessMetrics[]> {
+    // For a silent worker its last report counts: waiting each time would take too long.
+    const members = this.#configured.filter(({ isSilent }) => !isSilent)
+    const metrics = await Promise.all(
+      members.map(async (member) => {
         const report = await soon(member.ask('report', { withMetrics }))
         if (!report) return undefined
         this.#take(member, report)
-        // Who takes its place has the same label.
+        // Its replacement has the same label.
         return member.isLeaving ? undefined : report.metrics
       }),
     )
-    return texts.filter((text) => text !== undefined)
+    return metrics.filter((one) => one !== undefined)
   }
 
-  /** Has every worker do something to a backend. Returns what each says that answers soon. */
+  /** Applies an action to a backend in every worker. Returns the results of those that answer in time. */
   async act(action: Action, id: string): Promise<number[]> {
-    const counts = await Promise.all(this.#given.map((member) => soon(member.ask('act', { action, id }))))
+    const counts = await Promise.all(this.#configured.map((member) => soon(member.ask('act', { action, id }))))
     return counts.filter((count) => count !== undefined)
   }
 
-  /** Lets what is open end within so many ms. Resolves when no worker is left. */
+  /** Workers that get a SIGTERM go on, as the whole group may have got it: the order to drain follows. */
+  ignoreSignals(): void {
+    this.#ignoresSignals = true
+  }
+
+  /** Drains all workers for up to `ms`. Resolves when all have ended. */
   async drain(ms: number): Promise<void> {
     this.#release()
     const timer = setTimeout(this.kill, Math.min(ms + GRACE_MS, LONGEST_MS))
     for (const member of this.#members) {
-      if (member.isGiven) member.ask('drain', ms).catch(() => undefined)
+      if (member.isConfigured) member.ask('drain', ms).catch(() => undefined)
       else member.kill()
     }
     await Promise.all([...this.#members].map(({ gone }) => gone))
     clearTimeout(timer)
+    clearInterval(this.#heart)
   }
 
-  /** Ends all at once. */
+  /** Kills all workers. */
   readonly kill = (): void => {
     this.#release()
+    clearInterval(this.#heart)
     for (const member of this.#members) member.kill()
   }
 
-  /** Those that take orders: to others they would be lost. */
-  get #given(): Member[] {
-    return [...this.#members].filter(({ isGiven }) => isGiven)
+  /** Workers that can be sent orders. */
+  get #configured(): Member[] {
+    return [...this.#members].filter(({ isConfigured }) => isConfigured)
   }
 
-  /** From now on, who ends has ended. */
+  /** Stops replacing workers. */
   #release(): void {
     this.#isKept = false
+    this.#isOver = true
     for (const timer of this.#timers) clearTimeout(timer)
   }
 
@@ -141,9 +163,25 @@ export class Fleet {
     return member
   }
 
-  /** It may come late: what is gone has been counted. */
+  /** Starts a worker. Retries if it ends before it runs our code: a `pkill -HUP` to all processes can do that. */
+  async #startFirst(number: number): Promise<Member> {
+    for (let left = FIRST_TRIES - 1; ; left--) {
+      const member = this.#create(number)
+      try {
+        await this.#admit(member)
+        return member
+      } catch (error) {
+        if (!(error instanceof WorkerExited)) throw error
+        const how = await member.gone
+        // A worker that `kill` ended is not started again: it would outlive the failed start.
+        if (this.#isOver || member.isBooted || left === 0) throw endedEarly(number, member.failure ?? how)
+      }
+    }
+  }
+
+  /** Ignores late reports: the counts of an ended worker are final. */
   #take(member: Member, report: Report): void {
-    if (this.#members.has(member)) this.tally.update(member, report)
+    if (this.#members.has(member)) this.stats.update(member, report)
   }
 
   async #admit(member: Member): Promise<void> {
@@ -153,38 +191,56 @@ export class Fleet {
 
   #left(member: Member, how: string): void {
     this.#members.delete(member)
-    this.tally.retire(member)
-    this.#news.forget(member)
-    if (member.isLeaving || !this.#isKept) return
-    const { number, bornAt, failure } = member
-    this.#replaceLater(number, performance.now() - bornAt, failure === undefined ? how : `cannot start: ${failure}`)
+    this.stats.retire(member)
+    this.#relay.forget(member)
+    if (!this.#isKept) return
+    if (![...this.#members].some(({ isServing }) => isServing)) this.#options.abandoned()
+    if (member.isLeaving) return
+    const { number, startedAt, failure = how } = member
+    this.#replaceLater(number, performance.now() - startedAt, failure)
   }
 
-  /** After so short or long a life in ms. */
-  #replaceLater(number: number, lifeMs: number, how: string): void {
-    const delay = this.#policy.delayAfter(number, lifeMs)
+  /** Kills workers that are stopped or in an endless loop, so that nothing waits for them forever. */
+  #beat(): void {
+    const { lostBeats, beatMs } = this.#options.settings
+    for (const member of this.#members) {
+      if (member.beat() > lostBeats) member.kill(`did not answer for ${(lostBeats * beatMs) / 1_000} s and was killed`)
+    }
+  }
+
+  /** `uptime` in ms. */
+  #replaceLater(number: number, uptime: number, how: string): void {
+    const delay = this.#backoff.delayAfter(number, uptime)
     const when = delay < 1_000 ? '' : ` in ${delay / 1_000} s`
-    this.#options.say(`worker ${number} ${how}; a new one takes its place${when}`)
+    this.#options.say(`worker ${number} ${how}; replacing it${when}`)
     this.#after(delay, () => this.#replace(number))
   }
 
-  /** It takes clients until another does. */
-  #told(member: Member): void {
+  /** The worker keeps accepting clients until its replacement does. */
+  #terminated(member: Member): void {
+    if (this.#ignoresSignals) return
+    // A second SIGTERM ends it at once.
+    if (member.isLeaving) return member.kill()
     const { number } = member
     const drain = async () => {
       member.isServing = false
-      await member.ask('drain', this.#options.grace()).catch(() => undefined)
+      const ms = this.#options.grace()
+      const timer = setTimeout(() => member.kill(), Math.min(ms + GRACE_MS, LONGEST_MS))
+      void member.gone.then(() => clearTimeout(timer))
+      await member.ask('drain', ms).catch(() => undefined)
     }
     member.isLeaving = true
     if (!this.#isKept) return void drain()
     this.#after(SIGNAL_MS, async () => {
-      this.#options.say(`worker ${number} was told to end; a new one takes its place`)
+      member.isLeaving = !this.#ignoresSignals
+      if (!member.isLeaving) return
+      this.#options.say(`worker ${number} got SIGTERM; replacing it`)
       await this.#replace(number)
       await drain()
     })
   }
 
-  /** Unless all end before. */
+  /** Calls back after `ms`, unless the drain begins first. */
   #after(ms: number, act: () => Promise<void>): void {
     if (!this.#isKept) return
     const timer = setTimeout(() => {
@@ -194,7 +250,7 @@ export class Fleet {
     this.#timers.add(timer)
   }
 
-  /** Resolves when the new one serves, or has failed to: then there will be another. */
+  /** Resolves when the replacement serves or has failed. A failed one is replaced in turn. */
   async #replace(number: number): Promise<void> {
     this.restarts++
     let member: Member | undefined
@@ -202,21 +258,29 @@ export class Fleet {
       member = this.#create(number)
       await Promise.race([this.#admit(member), member.gone])
     } catch (error) {
-      // Node throws where there is no memory for a process.
+      // Node throws if there is no memory for a process.
       if (!member) return this.#replaceLater(number, 0, `could not be started: ${messageOf(error)}`)
-      if (!(error instanceof Gone)) member.failure = messageOf(error)
-      member.kill()
+      if (error instanceof WorkerExited) return
+      member.kill(`cannot start: ${messageOf(error)}`)
     }
   }
 }
 
-/** Nothing, where it takes too long. */
+function endedEarly(number: number, how: string): Error {
+  return new Error(`worker ${number} ${how} before all could serve`)
+}
+
+/** Node's arguments. --disable-sigusr1, where Node has it, keeps an early SIGUSR1 from opening the inspector. */
+function execArgv(): string[] {
+  const flag = '--disable-sigusr1'
+  return process.allowedNodeEnvironmentFlags.has(flag) ? [...process.execArgv, flag] : process.execArgv
+}
+
+/** Undefined if the answer fails or takes too long. */
 async function soon<T>(answer: Promise<T>): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), REPORT_MS).unref()
-  })
-  const first = await Promise.race([answer.catch(() => undefined), late])
-  clearTimeout(timer)
-  return first
+  return withTimeout(
+    answer.catch(() => undefined),
+    REPORT_MS,
+    () => undefined,
+  )
 }

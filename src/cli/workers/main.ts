@@ -1,6 +1,8 @@
-// What a worker runs. Its primary gives it the arguments of the command.
+// Entry point of a worker. The primary passes on the arguments of the command.
+import { importOrExit } from '../import.ts'
 
-// Of a terminal these come to all its processes: the primary says what is to be done.
-for (const signal of ['SIGHUP', 'SIGINT'] as const) process.on(signal, () => undefined)
-const { Worker } = await import('./worker.ts')
+// A terminal or `pkill` sends these to all processes. Only the primary acts on them.
+for (const signal of ['SIGHUP', 'SIGINT', 'SIGUSR1', 'SIGUSR2'] as const) process.on(signal, () => undefined)
+if (process.features.inspector) (await import('../inspector.ts')).closeEarlyInspector()
+const { Worker } = await importOrExit(() => import('./worker.ts'))
 new Worker(process.argv.slice(2))

@@ -1,43 +1,52 @@
-import type { BackendStatus, Counters } from '../../index.ts'
+import type { BackendStatus } from '../../index.ts'
+import { messageOf } from '../../show.ts'
+import type { ProcessMetrics } from '../admin/index.ts'
 import { type Config, ConfigError } from '../config/index.ts'
-import type { Company } from '../service/index.ts'
+import type { ServiceCounters } from '../counters.ts'
+import type { SharedContext } from '../service/index.ts'
 
-/** What can be sent of a config: the hooks are functions. */
+/** A config without its hooks: functions cannot be sent. */
 export interface Settings {
-  /** Each port is known, and there is no admin page: that shows all workers, and is the primary's. */
+  /** With concrete ports, and without the admin page, which belongs to the primary. */
   readonly config: Omit<Config, 'hooks'>
-  /** Then the worker runs the config module for itself. */
+  /** If true, the worker loads the config module itself. */
   readonly hasHooks: boolean
 }
 
-export interface Start extends Settings, Company {
+export interface Start extends Settings, SharedContext {
   /** From 1 to `count`. */
   readonly number: number
   readonly count: number
+  /** ms for the config to load. */
+  readonly loadMs: number
 }
 
-/** What a worker knows of itself, since it started. */
+/** What a worker has counted since it started. */
 export interface Report {
-  readonly counters: Readonly<Counters>
+  readonly counters: Readonly<ServiceCounters>
   readonly backends: readonly BackendStatus[]
-  readonly metrics: string | undefined
+  /** Removed backends that still have open connections. */
+  readonly removed: readonly BackendStatus[]
+  readonly metrics: ProcessMetrics | undefined
 }
 
-/** What the primary has a worker do. */
+/** The orders that the primary sends to a worker. */
 export interface Orders {
-  /** Resolves when it serves. */
+  /** Resolves when the worker serves. */
   start(given: Start): void
-  /** Does all of a reload that may fail. Then comes one of the next two. */
+  /** Does the part of a reload that may fail. `commit` or `abort` follows. */
   prepare(given: Settings): void
   commit(): void
   abort(): void
-  /** Resolves when the names of the DNS have been looked up. */
+  /** Resolves when each DNS name has been looked up. */
   resolve(): void
-  /** Lets what is open end within so many ms, and ends. */
+  /** Drains for up to so many ms, then ends the worker. */
   drain(ms: number): void
-  /** Does it to a backend, where it has one with that id. Returns how many connections were reset. */
+  /** Applies an action to a backend, if the worker has one with that id. Returns the number of connections reset. */
   act(given: { action: Action; id: string }): number
   report(given: { withMetrics: boolean }): Report | undefined
+  /** Answered at once unless the event loop is blocked. */
+  ping(): void
 }
 
 export type Action = 'drain' | 'ready' | 'kill'
@@ -47,19 +56,19 @@ export type Result<K extends Kind> = ReturnType<Orders[K]>
 
 export type Order = { [K in Kind]: { id: number; kind: K; given: Given<K> } }[Kind]
 
-/** What a worker sends. */
+/** The messages that a worker sends. */
 export type Message =
-  /** It takes orders from now on. */
+  /** The worker accepts orders from now on. */
   | { kind: 'ready' }
   | { kind: 'done'; id: number; result: unknown }
   | { kind: 'failed'; id: number; failure: Failure }
   | { kind: 'say'; line: string; about: string | undefined }
-  /** Somebody has told it to end: it waits for the primary to say when. */
-  | { kind: 'told' }
-  /** Its last. */
+  /** The worker got a SIGTERM, and waits for the primary's order to drain. */
+  | { kind: 'terminated' }
+  /** The last report before it ends. */
   | { kind: 'report'; report: Report }
 
-/** An error as it can be sent. */
+/** An error in a form that can be sent. */
 export interface Failure {
   message: string
   isOfConfig: boolean
@@ -67,7 +76,7 @@ export interface Failure {
 
 export function failureOf(error: unknown): Failure {
   const isOfConfig = error instanceof ConfigError || error instanceof TypeError
-  return { message: error instanceof Error ? error.message : String(error), isOfConfig }
+  return { message: messageOf(error), isOfConfig }
 }
 
 export function errorOf({ message, isOfConfig }: Failure): Error {

@@ -4,9 +4,9 @@ import { show } from '../config/index.ts'
 import type { Fleet } from './fleet.ts'
 import type { Action } from './messages.ts'
 
-/** The workers as those see them who look at the admin page: as one. */
+/** Shows all workers to the admin page as one service. */
 export class Overview implements Controls, Workers {
-  /** Ids of backends that take no new clients, whichever worker comes to serve. */
+  /** Ids of draining backends. Workers that start later drain them too. */
   readonly drained = new Set<string>()
   readonly #fleet: Fleet
 
@@ -15,7 +15,11 @@ export class Overview implements Controls, Workers {
   }
 
   get backends(): BackendStatus[] {
-    return this.#fleet.tally.backends
+    return this.#fleet.stats.backends
+  }
+
+  get removed(): BackendStatus[] {
+    return this.#fleet.stats.removed
   }
 
   get count(): number {
@@ -31,10 +35,10 @@ export class Overview implements Controls, Workers {
   }
 
   async metrics(): Promise<string> {
-    // Its library takes time to load: not where nobody asks.
+    // The library takes time to load, so only a scrape loads it.
     const { joinMetrics, processMetrics } = await import('../admin/process.ts')
-    const all = await Promise.all([processMetrics('primary'), this.#fleet.report(true)])
-    return joinMetrics(all.flat())
+    const [own, others] = await Promise.all([processMetrics('primary'), this.#fleet.report(true)])
+    return joinMetrics([own, ...others])
   }
 
   async drain(id: string): Promise<void> {
@@ -54,18 +58,18 @@ export class Overview implements Controls, Workers {
     return this.#act('kill', id)
   }
 
-  /** Forgets the drains of backends that are gone. */
+  /** Forgets the drains of backends that no longer exist. */
   async prune(): Promise<void> {
     await this.refresh()
     const known = new Set(this.backends.map(({ id }) => id))
     for (const id of this.drained) if (!known.has(id)) this.drained.delete(id)
   }
 
-  /** @throws {RangeError} on an id that no backend has */
+  /** @throws {RangeError} if no backend has this id */
   async #check(id: string): Promise<void> {
     await this.refresh()
     if (this.backends.some((backend) => backend.id === id)) return
-    throw new RangeError(`id: got ${show(id)}; takes the id of a backend`)
+    throw new RangeError(`id: expected the id of a backend, got ${show(id)}`)
   }
 
   async #act(action: Action, id: string): Promise<number> {

@@ -1,66 +1,80 @@
 import cluster from 'node:cluster'
+import { AdminPage } from '../admin/index.ts'
 import { type Address, type Config, ConfigError } from '../config/index.ts'
-import { AdminPage, type Company, type Io, makeTicketKeys } from '../service/index.ts'
-import { readVersion } from '../version.ts'
+import { exit } from '../exit.ts'
+import type { Io } from '../output.ts'
+import { makeTicketKeys, type SharedContext } from '../service/index.ts'
+import { VERSION } from '../version.ts'
+import { canReusePort, SharedAddresses } from './addresses.ts'
 import { Fleet } from './fleet.ts'
-import { Gone, type Member } from './member.ts'
+import { type Member, WorkerExited } from './member.ts'
 import type { Orders, Settings } from './messages.ts'
 import { Overview } from './overview.ts'
-import { canReusePort, Places } from './places.ts'
-import { Turns } from './turns.ts'
+import { WORKER_SETTINGS, type WorkerSettings } from './settings.ts'
+import { TaskQueue } from './task-queue.ts'
 
-/** ms between two reports, where somebody may ask for what was counted: what a worker that dies counted since is lost. */
+/** ms between reports while the admin page is on. What a worker counted after its last report is lost if it dies. */
 const REPORT_EVERY_MS = 5_000
 
-/** What `badass` runs with several workers: it serves nobody itself, but sees to it that they do, as one. */
+/** `badass` with several workers: starts, reloads, drains and replaces them. It serves no clients itself. */
 export class Primary {
-  readonly #company: Pick<Company, 'ticketKeys' | 'reusePort'>
-  readonly #places = new Places()
+  readonly #shared: Pick<SharedContext, 'ticketKeys' | 'reusePort'>
+  readonly #settings: WorkerSettings
+  readonly #addresses = new SharedAddresses()
   readonly #fleet: Fleet
   readonly #overview: Overview
   readonly #admin: AdminPage
   readonly #timer: NodeJS.Timeout
-  /** In force. */
+  /** The config in force. */
   #config: Config
-  /** Starts of workers and reloads, one after the other. */
-  readonly #turns = new Turns()
+  /** Worker starts and reloads run one at a time. */
+  readonly #tasks = new TaskQueue()
   #drain: Promise<void> | undefined
+  #isEnding = false
   #isStopped = false
 
-  private constructor(config: Config, argv: readonly string[], io: Io, reusePort: boolean) {
+  private constructor(config: Config, argv: readonly string[], io: Io, settings: WorkerSettings, reusePort: boolean) {
     this.#config = config
-    this.#company = { ticketKeys: makeTicketKeys(), reusePort }
+    this.#settings = settings
+    this.#shared = { ticketKeys: makeTicketKeys(), reusePort }
     this.#fleet = new Fleet({
       count: config.workers,
       argv,
       say: io.say,
       grace: () => this.grace,
       admit: (member) => this.#admit(member),
+      abandoned: () => this.#checkDescriptors(io.say),
+      settings,
     })
     this.#overview = new Overview(this.#fleet)
     this.#admin = new AdminPage({
       balancer: this.#overview,
-      counters: () => this.#fleet.tally.counters,
-      isDraining: () => this.isDraining,
-      version: readVersion(),
+      counters: () => this.#fleet.stats.counters,
+      isDraining: () => this.isEnding,
+      version: VERSION,
       workers: this.#overview,
     })
     this.#timer = setInterval(() => void (this.adminUrl && this.#fleet.report(false)), REPORT_EVERY_MS).unref()
   }
 
   /**
-   * Resolves when all workers serve. `argv`: the arguments of the command, for those that load its hooks themselves.
-   * @throws {Error} of one line where one cannot: a TypeError or a ConfigError where it is the config's fault
+   * Resolves when all workers serve. `argv`: the arguments of the command, from which workers load the hooks.
+   * @throws {Error} with a one-line message; a TypeError or ConfigError if the config is at fault
    */
-  static async start(config: Config, argv: readonly string[], io: Io): Promise<Primary> {
-    if (!cluster.isPrimary) throw new ConfigError('--workers: takes 1 where badass is a worker of a cluster itself')
-    const primary = new Primary(config, argv, io, await canReusePort())
+  static async start(
+    config: Config,
+    argv: readonly string[],
+    io: Io,
+    settings: WorkerSettings = WORKER_SETTINGS,
+  ): Promise<Primary> {
+    if (!cluster.isPrimary) throw new ConfigError('--workers: expected 1, as badass runs as a cluster worker itself')
+    const primary = new Primary(config, argv, io, settings, await canReusePort())
     try {
-      // The page is there first: it can be seen what it waits for.
+      // Start the admin page first, so that it shows the start-up.
       const admin = await primary.#admin.change(config.admin)
       admin.commit()
-      const places = await primary.#places.change(config.listen)
-      places.commit()
+      const listening = await primary.#addresses.change(config.listen)
+      listening.commit()
       await primary.#fleet.start()
       return primary
     } catch (error) {
@@ -70,15 +84,21 @@ export class Primary {
   }
 
   get addresses(): string[] {
-    return this.#places.urls(this.#config.tls.length > 0 ? 'https' : 'http')
+    return this.#addresses.urls(this.#config.tls.length > 0 ? 'https' : 'http')
   }
 
   get adminUrl(): string | undefined {
     return this.#admin.url
   }
 
-  get isDraining(): boolean {
-    return this.#drain !== undefined
+  /** The process is about to end. Before the drain, clients are still accepted. */
+  get isEnding(): boolean {
+    return this.#isEnding
+  }
+
+  /** ms to go on accepting clients after the signal to end. */
+  get shutdownDelay(): number {
+    return this.#config.shutdownDelay
   }
 
   get grace(): number {
@@ -87,15 +107,23 @@ export class Primary {
 
   /**
    * Puts another config in force, in all workers or in none.
-   * @throws {Error} of one line; then the config before stays in force, whole
+   * @throws {Error} with a one-line message; the old config then stays in force
    */
   async reload(config: Config): Promise<void> {
-    await this.#turns.take(() => this.#reload(config))
+    await this.#tasks.run(() => this.#reload(config))
     await Promise.all(this.#fleet.members.map((member) => unlessGone(member, member.ask('resolve'))))
   }
 
-  /** Takes nobody new, and resets what has not ended after so many ms (default: the config's grace). Then all is over. */
+  /** Reports on /healthz that the process is about to end. Clients are still accepted. */
+  announceEnd(): void {
+    this.#isEnding = true
+    this.#fleet.ignoreSignals()
+  }
+
+  /** Stops accepting clients, and resets those left after `ms` (default: the config's grace). */
   async drain(ms = this.grace): Promise<void> {
+    this.#isEnding = true
+    this.#addresses.retract()
     this.#drain ??= this.#fleet.drain(ms).then(() => this.stop())
     return this.#drain
   }
@@ -105,6 +133,7 @@ export class Primary {
     if (this.#isStopped) return
     this.#isStopped = true
     clearInterval(this.#timer)
+    this.#addresses.retract()
     this.#fleet.kill()
     this.#admin.close()
   }
@@ -114,49 +143,62 @@ export class Primary {
     const admin = await this.#admin.change(config.admin)
     const { members } = this.#fleet
     const ask = <K extends 'prepare' | 'commit' | 'abort'>(kind: K, ...given: Parameters<Orders[K]>) =>
-      Promise.allSettled(members.map((member) => unlessGone(member, member.ask(kind, ...given))))
-    let places: Awaited<ReturnType<Places['change']>>
+      Promise.allSettled(
+        members.map((member) => unlessGone(member, member.askOrKill(this.#settings.answerMs, kind, ...given))),
+      )
+    let listening: Awaited<ReturnType<SharedAddresses['change']>> | undefined
     try {
-      places = await this.#places.change(config.listen)
-      const results = await ask('prepare', settingsOf(config, places.addresses))
+      listening = await this.#addresses.change(config.listen)
+      const results = await ask('prepare', settingsOf(config, listening.addresses))
       this.#checkRunning()
       const failed = results.find((result) => result.status === 'rejected')
       if (failed) throw failed.reason
+      listening.publish()
     } catch (error) {
       admin.abort()
+      listening?.abort()
       await ask('abort')
       throw error
     }
     admin.commit()
-    places.commit()
+    listening.commit()
     this.#config = config
     const results = await ask('commit')
-    // It is replaced by one that has the config.
+    // Its replacement gets the new config.
     for (const [i, { status }] of results.entries()) if (status === 'rejected') members[i]!.kill()
     await this.#overview.prune()
   }
 
-  /** Gives a worker the config in force, which no reload is about to change. */
+  /** Sends the config in force to a worker. No reload runs meanwhile. */
   async #admit(member: Member): Promise<void> {
-    await member.ready
-    const started = await this.#turns.take(() => {
-      member.isGiven = true
+    await Promise.race([member.ready, member.gone])
+    const started = await this.#tasks.run(() => {
+      member.isConfigured = true
       return {
-        // In an object: whoever is next in turn does not wait for it.
+        // In an object, so that the queue does not wait for the answer.
         answer: member.ask('start', {
-          ...settingsOf(this.#config, this.#places.addresses),
-          ...this.#company,
+          ...settingsOf(this.#config, this.#addresses.addresses),
+          ...this.#shared,
           drained: [...this.#overview.drained],
           number: member.number,
           count: this.#fleet.count,
+          loadMs: this.#settings.loadMs,
         }),
       }
     })
     await started.answer
+    this.#addresses.publish()
+  }
+
+  /** The last worker has closed the descriptors of this process. The service manager still has the sockets. */
+  #checkDescriptors(say: Io['say']): void {
+    if (!this.#config.listen.some((address) => 'fd' in address)) return
+    say('all workers have ended, and with them the passed sockets: exiting, to be started with them again')
+    exit(1)
   }
 
   #checkRunning(): void {
-    if (this.#isStopped || this.isDraining) throw new Error('the service is about to end')
+    if (this.#isStopped || this.isEnding) throw new Error('the service is about to end')
   }
 }
 
@@ -164,11 +206,11 @@ function settingsOf({ hooks, ...config }: Config, listen: Address[]): Settings {
   return { config: { ...config, listen, admin: undefined }, hasHooks: Object.keys(hooks).length > 0 }
 }
 
-/** Who ends, or is about to, is replaced by one that has the config in force: what it says of this one is no matter. */
+/** Ignores errors of workers that have ended or are leaving: their replacements get the config in force. */
 async function unlessGone(member: Member, answer: Promise<void>): Promise<void> {
   try {
     await answer
   } catch (error) {
-    if (!(error instanceof Gone || member.isLeaving)) throw error
+    if (!(error instanceof WorkerExited || member.isLeaving)) throw error
   }
 }

@@ -1,12 +1,15 @@
-import type { Target } from '../config/index.ts'
+import type { PoolSettings, Target } from '../config/index.ts'
 
-/** Of the most connections that a backend takes, those of one of several workers: together they are as many, or one each. */
-export function shareOf(most: number, number: number, count: number): number {
-  return Math.max(1, Math.floor((most + number - 1) / count))
+/** The share of one worker in a limit on connections. The shares add up to the limit, but each is at least 1. */
+export function shareOf(limit: number, number: number, count: number): number {
+  return Math.max(1, Math.floor((limit + number - 1) / count))
 }
 
-/** A backend as one of several workers has it. */
-export function portionOf(target: Target, number: number, count: number): Target {
-  const { maxConnections } = target
-  return maxConnections === undefined ? target : { ...target, maxConnections: shareOf(maxConnections, number, count) }
+/** A pool whose backends have one worker's share of their `maxConnections`. */
+export function shareOfPool<P extends PoolSettings>(pool: P, number: number, count: number): P {
+  const backends = pool.backends.map((target): Target => {
+    const { maxConnections } = target
+    return maxConnections === undefined ? target : { ...target, maxConnections: shareOf(maxConnections, number, count) }
+  })
+  return { ...pool, backends }
 }

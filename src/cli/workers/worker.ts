@@ -1,5 +1,9 @@
-import { type Config, readArguments } from '../config/index.ts'
-import { type Change, lineByLine, Output, Service } from '../service/index.ts'
+import { type Config, ConfigError, type PoolSettings, readArguments } from '../config/index.ts'
+import { counted, exit } from '../exit.ts'
+import type { Change } from '../listening/index.ts'
+import { lineByLine, Output } from '../output.ts'
+import { Service } from '../service/index.ts'
+import { withTimeout } from '../timeout.ts'
 import {
   failureOf,
   type Given,
@@ -11,41 +15,43 @@ import {
   type Settings,
   type Start,
 } from './messages.ts'
-import { portionOf } from './share.ts'
-import { Turns } from './turns.ts'
+import { shareOf, shareOfPool } from './share.ts'
+import { TaskQueue } from './task-queue.ts'
 
-/** ms for the access log to be written when all else is over. */
+/** ms to write out the access log at the end. */
 const LINGER_MS = 1_000
 
 type Handlers = { [K in Kind]: (given: Given<K>) => Result<K> | Promise<Result<K>> }
 
-/** One of several processes that serve. It does what its primary says, and ends with it. */
+/** A process that serves clients. It follows the orders of its primary and ends with it. */
 export class Worker {
   readonly #argv: readonly string[]
   readonly #stdout = lineByLine(process.stdout)
-  #given: Pick<Start, 'number' | 'count'> = { number: 1, count: 1 }
+  #identity: Pick<Start, 'number' | 'count' | 'loadMs'> = { number: 1, count: 1, loadMs: 0 }
   #service: Service | undefined
-  /** A start, a reload that is being prepared, what is done to backends: one after the other. */
-  readonly #turns = new Turns()
+  /** Starts, reloads and actions on backends run one at a time. */
+  readonly #tasks = new TaskQueue()
   #change: Change | undefined
-  #wasTold = false
 
   constructor(argv: readonly string[]) {
     this.#argv = argv
     process.on('SIGTERM', () => this.#terminate())
+    // The primary has ended. Before Node's own listener: its process.exit() may hang.
+    process.prependListener('disconnect', () => exit(0))
     process.on('message', (order: Order) => void this.#obey(order))
     post({ kind: 'ready' })
   }
 
   readonly #handlers: Handlers = {
-    start: (given) => this.#turns.take(() => this.#start(given)),
-    prepare: (settings) => this.#turns.take(() => this.#prepare(settings)),
+    start: (given) => counted(this.#tasks.run(() => this.#start(given))),
+    prepare: (settings) => counted(this.#tasks.run(() => this.#prepare(settings))),
     commit: () => this.#takeChange()?.commit(),
     abort: () => this.#takeChange()?.abort(),
-    resolve: () => this.#service?.balancer.resolved(),
+    resolve: () => this.#service?.pools.resolved(),
     drain: (ms) => this.#leave(ms),
-    act: (given) => this.#turns.take(() => this.#act(given)),
+    act: (given) => this.#tasks.run(() => this.#act(given)),
     report: ({ withMetrics }) => this.#report(withMetrics),
+    ping: () => undefined,
   }
 
   async #obey<K extends Order['kind']>({ id, kind, given }: Order & { kind: K }): Promise<void> {
@@ -56,8 +62,8 @@ export class Worker {
     }
   }
 
-  async #start({ number, count, ticketKeys, reusePort, drained, ...settings }: Start): Promise<void> {
-    this.#given = { number, count }
+  async #start({ number, count, loadMs, ticketKeys, reusePort, drained, ...settings }: Start): Promise<void> {
+    this.#identity = { number, count, loadMs }
     const say = (line: string, about?: string) => post({ kind: 'say', line, about })
     const { write: log } = new Output(this.#stdout, say)
     this.#service = await Service.start(
@@ -67,12 +73,12 @@ export class Worker {
     )
   }
 
-  /** One that could not start is about to be replaced, by one that has the config in force then. */
+  /** Without a service the worker failed to start: its replacement gets the new config. */
   async #prepare(settings: Settings): Promise<void> {
     this.#change = await this.#service?.prepare(await this.#configOf(settings))
   }
 
-  /** Once only: the next reload may be given up before it is prepared here. */
+  /** Forgets the change: the next reload may be aborted before it is prepared here. */
   #takeChange(): Change | undefined {
     const change = this.#change
     this.#change = undefined
@@ -80,46 +86,58 @@ export class Worker {
   }
 
   async #configOf({ config, hasHooks }: Settings): Promise<Config> {
-    const { number, count } = this.#given
-    const backends = config.backends.map((target) => portionOf(target, number, count))
-    return { ...config, backends, hooks: hasHooks ? await this.#loadHooks() : {} }
+    const { number, count } = this.#identity
+    const share = <P extends PoolSettings>(pool: P): P => shareOfPool(pool, number, count)
+    const { maxConnections: limit } = config
+    const maxConnections = limit && { maxConnections: shareOf(limit, number, count) }
+    const routing = config.routing && { routing: { ...config.routing, pools: config.routing.pools.map(share) } }
+    return { ...share(config), ...routing, ...maxConnections, hooks: hasHooks ? await this.#loadHooks() : {} }
   }
 
   async #loadHooks(): Promise<Config['hooks']> {
     const request = readArguments(this.#argv)
-    return request.kind === 'run' ? (await request.load()).hooks : {}
+    if (request.kind !== 'run') return {}
+    // A worker that waited forever would take no other order.
+    const { loadMs } = this.#identity
+    const config = await withTimeout(request.load(), loadMs, () => {
+      throw new ConfigError(
+        `--config: did not load within ${loadMs / 1_000} s in a worker (a top-level await or a file read never settled)`,
+      )
+    })
+    return config.hooks
   }
 
   #act({ action, id }: Given<'act'>): number {
-    const balancer = this.#service?.balancer
-    return balancer?.backends.some((backend) => backend.id === id) ? (balancer[action](id) ?? 0) : 0
+    const pools = this.#service?.pools
+    return pools?.has(id) ? (pools[action](id) ?? 0) : 0
   }
 
   async #report(withMetrics: boolean): Promise<Report | undefined> {
-    // Its library takes time to load: not where nobody asks.
-    const metrics = withMetrics ? await import('../admin/process.ts') : undefined
-    const text = await metrics?.processMetrics(String(this.#given.number))
+    // The library takes time to load, so only a scrape loads it.
+    const library = withMetrics ? await import('../admin/process.ts') : undefined
+    const metrics = await library?.processMetrics(String(this.#identity.number))
     const service = this.#service
-    return service && { counters: service.counters, backends: service.balancer.backends, metrics: text }
+    if (!service) return undefined
+    const { counters, pools } = service
+    return { counters, backends: pools.backends, removed: pools.removed, metrics }
   }
 
-  /** A signal to this process alone, or to all of the group: the primary knows. A second one ends it at once. */
+  /** On SIGTERM: only the primary knows whether the whole group got it. */
   #terminate(): void {
-    if (this.#wasTold || !this.#service) process.exit(0)
-    this.#wasTold = true
-    post({ kind: 'told' })
+    if (!this.#service) exit(0)
+    post({ kind: 'terminated' })
   }
 
   async #leave(ms: number): Promise<void> {
     await this.#service?.drain(ms)
     const report = await this.#report(false)
-    const exit = () => process.exit(0)
-    setTimeout(exit, LINGER_MS)
-    this.#stdout.write('', () => (report ? post({ kind: 'report', report }, exit) : exit()))
+    const end = () => exit(0)
+    setTimeout(end, LINGER_MS)
+    this.#stdout.write('', () => (report ? post({ kind: 'report', report }, end) : end()))
   }
 }
 
-/** Without a channel the primary is gone, and this process about to end. */
+/** Without a channel the primary has ended, and this process is about to. */
 function post(message: Message, sent: () => void = () => undefined): void {
   if (process.connected) process.send!(message, undefined, undefined, sent)
   else sent()

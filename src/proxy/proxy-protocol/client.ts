@@ -1,42 +1,86 @@
 import type net from 'node:net'
-import type { ClientInfo } from '../options.ts'
-import { clientInfo } from '../socket.ts'
-import type { ProxyHeader } from './scanner.ts'
-import type { Announced } from './writer.ts'
+import type { Announced, ProxyHeader } from '../../parser/index.ts'
+import { type Accepted, type ClientInfo, capture } from '../client-info.ts'
+import type { Settings } from '../options.ts'
+import { unshift } from '../socket.ts'
+import { headerResultOf, type Refusal } from './header-results.ts'
+import { type ReceiverEvents, receiveProxyHeader } from './receive.ts'
 
-/** Whose a connection is: the peer's, or that of the client which its PROXY header names. */
+interface HeaderEvents extends Pick<ReceiverEvents, 'refused' | 'ended'> {
+  /** `timeout` is the rest of `headTimeout` in ms, for the request head. */
+  done(timeout: number): void
+}
+
+/** The client of a connection, with what its PROXY header says. */
 export class Client {
-  /** The same object all the time: whoever has heard of the connection keeps it. */
-  readonly info: ClientInfo
-  readonly #socket: net.Socket
+  readonly #accepted: Accepted
   #header: ProxyHeader | undefined
+  /** Why an earlier server refused the PROXY header. */
+  readonly refusal: Refusal | undefined
 
   constructor(socket: net.Socket) {
-    this.#socket = socket
-    this.info = clientInfo(socket)
+    this.#accepted = capture(socket)
+    const result = headerResultOf(socket)
+    if (!result) return
+    if ('code' in result) this.refusal = result
+    else this.#learn(result)
   }
 
-  /** Takes on what a header says. */
-  learn(header: ProxyHeader): void {
+  /** Always the same object, so that subscribers can keep it. */
+  get info(): ClientInfo {
+    return this.#accepted.info
+  }
+
+  /** The peer left before its address was known. */
+  get hasLeft(): boolean {
+    return this.#accepted.hasLeft
+  }
+
+  /** A PROXY header was read, by an earlier server too. */
+  get hasHeader(): boolean {
+    return this.#header !== undefined
+  }
+
+  /** Reads the PROXY header from the socket, and leaves it paused. */
+  receiveHeader(
+    socket: net.Socket,
+    { proxyProtocol, headTimeout }: Settings,
+    { done, refused, ended }: HeaderEvents,
+  ): { stop(): void } | undefined {
+    const start = performance.now()
+    return receiveProxyHeader(socket, this, proxyProtocol!, headTimeout, {
+      done: (header, rest) => {
+        this.#learn(header)
+        unshift(socket, rest)
+        done(headTimeout && Math.max(1, headTimeout - (performance.now() - start)))
+      },
+      refused,
+      ended,
+    })
+  }
+
+  /** Applies the PROXY header to `info`. */
+  #learn(header: ProxyHeader): void {
     this.#header = header
     const { from } = header
     if (from === 'own') return
     const { address, port } = from === 'unix' ? {} : from.source
-    Object.assign(this.info, { remoteAddress: address, remotePort: port })
+    const transport: ClientInfo['transport'] = from === 'unix' ? 'unix' : 'tcp'
+    Object.assign(this.info, { transport, remoteAddress: address, remotePort: port })
   }
 
-  /** Bytes of the header, of those that were read of the socket. */
+  /** Length of the PROXY header that was read from the socket, in bytes. */
   get headerBytes(): number {
     return this.#header?.length ?? 0
   }
 
-  /** What a PROXY header to a backend says of the connection. */
+  /** The addresses for a PROXY header to a backend. */
   get ends(): Announced {
     const { from = 'own' } = this.#header ?? {}
     if (from !== 'own') return from === 'unix' ? 'unknown' : from
-    const { remoteAddress, remotePort } = this.info
-    const { localAddress, localPort } = this.#socket
-    // Of a Unix socket, nothing is there.
+    const { localAddress } = this.#accepted
+    const { remoteAddress, remotePort, localPort } = this.info
+    // A Unix socket has no addresses.
     if (!remoteAddress || !remotePort || !localAddress || !localPort) return 'unknown'
     return {
       source: { address: remoteAddress, port: remotePort },

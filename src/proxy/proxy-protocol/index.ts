@@ -1,6 +1,3 @@
-export { arrivalOf } from './arrivals.ts'
-export { type BehindProxyOptions, behindProxy, refusalOf } from './behind-proxy.ts'
+export { type BehindProxyOptions, behindProxy } from './behind-proxy.ts'
 export { Client } from './client.ts'
-export { ProxyHeaderError, type ProxyHeaderErrorCode, proxyHeaderErrorCodes } from './error.ts'
-export { ProxyHeaderScanner } from './scanner.ts'
-export { type Announced, type ProxyVersion, proxyHeader } from './writer.ts'
+export { tlsListener } from './header-results.ts'

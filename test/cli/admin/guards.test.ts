@@ -17,7 +17,7 @@ const DIRECTIVES = [
   "require-trusted-types-for 'script'",
 ]
 
-test('every answer carries what keeps the page to itself', async () => {
+test('sends the security headers with every answer', async () => {
   const { ask, act } = await startAdmin()
   const answers = [
     await ask(),
@@ -49,16 +49,16 @@ test('every answer carries what keeps the page to itself', async () => {
 })
 
 test.each([
-  ['none', undefined, 'takes Authorization: Bearer TOKEN'],
-  ['an empty one', '', 'takes Authorization: Bearer TOKEN'],
-  ['no token', 'Bearer ', 'takes Authorization: Bearer TOKEN'],
-  ['another scheme', `Basic ${TOKEN}`, 'takes Authorization: Bearer TOKEN'],
-  ['the token alone', TOKEN, 'takes Authorization: Bearer TOKEN'],
+  ['none', undefined, 'Authorization: expected Bearer TOKEN'],
+  ['an empty one', '', 'Authorization: expected Bearer TOKEN'],
+  ['no token', 'Bearer ', 'Authorization: expected Bearer TOKEN'],
+  ['another scheme', `Basic ${TOKEN}`, 'Authorization: expected Bearer TOKEN'],
+  ['the token alone', TOKEN, 'Authorization: expected Bearer TOKEN'],
   ['another token', 'Bearer guess', 'the token is wrong'],
   ['its beginning', `Bearer ${TOKEN.slice(0, -1)}`, 'the token is wrong'],
   ['more than it', `Bearer ${TOKEN}a`, 'the token is wrong'],
   ['it in capitals', `Bearer ${TOKEN.toUpperCase()}`, 'the token is wrong'],
-  ['two', `Bearer ${TOKEN} ${TOKEN}`, 'takes Authorization: Bearer TOKEN'],
+  ['two', `Bearer ${TOKEN} ${TOKEN}`, 'Authorization: expected Bearer TOKEN'],
 ])('Authorization is refused: %s', async (_, value, error) => {
   const { ask, balancer } = await startAdmin()
   const headers = { 'Content-Type': 'application/json', ...(value === undefined ? {} : { Authorization: value }) }
@@ -68,12 +68,12 @@ test.each([
   expect(balancer.calls).toEqual([])
 })
 
-test('the scheme is taken in any case', async () => {
+test('accepts the scheme in any case', async () => {
   const { act } = await startAdmin()
   expect((await act('web-1/drain', { Authorization: `bearer  ${TOKEN}` })).status).toBe(200)
 })
 
-test('a token is compared in a time that does not depend on it', async () => {
+test('compares tokens in constant time', async () => {
   const { act } = await startAdmin()
   for (const [given, isRight] of [
     ['a', false],
@@ -89,19 +89,19 @@ test('a token is compared in a time that does not depend on it', async () => {
 })
 
 test.each(['http://evil.example', 'http://127.0.0.1:1', 'http://localhost', 'null', 'nonsense', ''])(
-  'Origin %j may not change anything, even with the token',
+  'refuses Origin %j, even with the token',
   async (origin) => {
     const { act, balancer } = await startAdmin()
     const answer = await act('web-1/kill', { Origin: origin })
     expect([answer.status, jsonOf(answer)]).toEqual([
       403,
-      { error: `Origin: got ${JSON.stringify(origin)}; takes this server's own` },
+      { error: `Origin: expected this server's own, got ${JSON.stringify(origin)}` },
     ])
     expect(balancer.calls).toEqual([])
   },
 )
 
-test.each(['http', 'https'])('its own origin may, by %s', async (scheme) => {
+test.each(['http', 'https'])('allows its own origin over %s', async (scheme) => {
   const { act, port } = await startAdmin()
   expect((await act('web-1/drain', { Origin: `${scheme}://127.0.0.1:${port}` })).status).toBe(200)
   const [Host, Origin] = [`localhost:${port}`, `${scheme}://localhost:${port}`]
@@ -116,21 +116,21 @@ test.each([
   '127.0.0.2',
   '0.0.0.0',
   '[::]',
-])('Host %j is refused', async (host) => {
+])('refuses Host %j', async (host) => {
   const { ask, act, balancer } = await startAdmin()
   for (const answer of [
     await ask({ headers: { Host: host } }),
     await ask({ path: '/metrics', headers: { Host: host } }),
     await act('web-1/drain', { Host: host }),
   ]) {
-    const error = `Host: got ${JSON.stringify(host)}; takes localhost, 127.0.0.1, [::1]`
+    const error = `Host: expected localhost, 127.0.0.1, [::1], got ${JSON.stringify(host)}`
     expect([answer.status, jsonOf(answer)]).toEqual([403, { error }])
   }
   expect(balancer.calls).toEqual([])
 })
 
 test.each(['Host: evil@localhost', 'Host: localhost:1:2', 'Host: localhost/x', 'Host:', 'X: none'])(
-  'what makes no URL is refused: %s',
+  'refuses an invalid Host: %s',
   async (field) => {
     const { port } = await startAdmin()
     for (const version of ['1.0', '1.1']) {
@@ -143,7 +143,7 @@ test.each(['Host: evil@localhost', 'Host: localhost:1:2', 'Host: localhost/x', '
 )
 
 test.each(['/a%0Ab', '/%0D%0A', '/api/backends/a%0Ab/drain', '/static/%E2%80%A8', '/%FF', '/%'])(
-  'a path is guarded however it is written: %s',
+  'checks Host for any path: %s',
   async (path) => {
     const { ask } = await startAdmin()
     for (const method of ['GET', 'POST']) {
@@ -153,12 +153,15 @@ test.each(['/a%0Ab', '/%0D%0A', '/api/backends/a%0Ab/drain', '/static/%E2%80%A8'
   },
 )
 
-test.each(['localhost', 'LOCALHOST:1', '127.0.0.1:5', '[::1]', '[::1]:80'])('Host %j is loopback', async (host) => {
-  const { ask } = await startAdmin()
-  expect((await ask({ headers: { Host: host } })).status).toBe(200)
-})
+test.each(['localhost', 'LOCALHOST:1', '127.0.0.1:5', '[::1]', '[::1]:80'])(
+  'treats Host %j as loopback',
+  async (host) => {
+    const { ask } = await startAdmin()
+    expect((await ask({ headers: { Host: host } })).status).toBe(200)
+  },
+)
 
-test('the names and addresses that it was told of are taken, on any port', async () => {
+test('allows the configured names and addresses, on any port', async () => {
   const { ask } = await startAdmin({
     allowedHosts: ['admin.example', '192.168.1.5', 'fe80:0::1', 'Upper.example:9000'],
   })
@@ -171,45 +174,42 @@ test('the names and addresses that it was told of are taken, on any port', async
   expect(await statuses(['other.example', 'x.admin.example', '192.168.1.6', '[fe80::2]'])).toEqual([403, 403, 403, 403])
 })
 
-test.each(['0.0.0.0', '::'])(
-  'told that it listens on every address (%s), it takes any address, and no name',
-  async (all) => {
-    const { ask } = await startAdmin({ allowedHosts: [all] })
-    for (const [host, status] of [
-      ['192.168.1.5:9000', 200],
-      ['[2001:db8::1]:9000', 200],
-      ['localhost', 200],
-      ['evil.example', 403],
-    ] as const) {
-      expect([host, (await ask({ headers: { Host: host } })).status]).toEqual([host, status])
-    }
-  },
-)
+test.each(['0.0.0.0', '::'])('allows any address but no name if it listens on every address (%s)', async (all) => {
+  const { ask } = await startAdmin({ allowedHosts: [all] })
+  for (const [host, status] of [
+    ['192.168.1.5:9000', 200],
+    ['[2001:db8::1]:9000', 200],
+    ['localhost', 200],
+    ['evil.example', 403],
+  ] as const) {
+    expect([host, (await ask({ headers: { Host: host } })).status]).toEqual([host, status])
+  }
+})
 
 test.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data', 'application/jsonx', ''])(
-  'Content-Type %j is refused',
+  'refuses Content-Type %j',
   async (type) => {
     const { act, balancer } = await startAdmin()
     const answer = await act('web-1/drain', { 'Content-Type': type })
-    const error = `Content-Type: got ${JSON.stringify(type)}; takes application/json`
+    const error = `Content-Type: expected application/json, got ${JSON.stringify(type)}`
     expect([answer.status, jsonOf(answer)]).toEqual([415, { error }])
     expect(balancer.calls).toEqual([])
   },
 )
 
-test.each(['application/json; charset=utf-8', 'Application/JSON'])('Content-Type %j is JSON', async (type) => {
+test.each(['application/json; charset=utf-8', 'Application/JSON'])('accepts Content-Type %j as JSON', async (type) => {
   const { act } = await startAdmin()
   expect((await act('web-1/drain', { 'Content-Type': type })).status).toBe(200)
 })
 
-test('a body is bounded', async () => {
+test('limits the body', async () => {
   const { act, balancer } = await startAdmin()
   const refused = [
     await act('web-1/drain', {}, 'x'.repeat(4_097)),
     await act('web-1/kill', { 'Transfer-Encoding': 'chunked' }, '{}'),
   ]
   for (const answer of refused) {
-    expect([answer.status, jsonOf(answer)]).toEqual([413, { error: 'body: takes a Content-Length of at most 4096' }])
+    expect([answer.status, jsonOf(answer)]).toEqual([413, { error: 'body: expected a Content-Length of at most 4096' }])
   }
   expect(balancer.calls).toEqual([])
   expect((await act('web-1/drain', {}, 'x'.repeat(4_096))).status).toBe(200)

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 
-// The modules of the page that know nothing of a page run here as they run there.
+// Tests the modules of the page that do not need a browser.
 const folder = new URL('../../../src/cli/admin/static/', import.meta.url).href
-const { ago, bytes, count, duration, perSecond, plural } = await import(`${folder}format.js`)
+const { ago, bytes, count, countStates, duration, perSecond, plural } = await import(`${folder}format.js`)
 const { History, SPAN_S } = await import(`${folder}history.js`)
 
 const NARROW = '\u202f'
@@ -22,7 +22,7 @@ test.each([
   [1_234_567_890, '1.23 GB'],
   [5e15, '5.00 PB'],
   [5e18, '5000 PB'],
-])('%d bytes are %s', (n, text) => {
+])('formats %d bytes as %s', (n, text) => {
   expect(bytes(n)).toBe(text.replace(' ', NARROW))
 })
 
@@ -33,7 +33,7 @@ test.each([
   [9.94, '9.9'],
   [9.96, '10'],
   [1_234.5, '1,235'],
-])('%d a second are %s', (n, text) => {
+])('formats %d per second as %s', (n, text) => {
   expect(perSecond(n)).toBe(text)
 })
 
@@ -47,11 +47,11 @@ test.each([
   [3_660, '1 h 1 min'],
   [86_400, '1 d'],
   [90_061, '1 d 1 h'],
-])('%d s last %s', (seconds, text) => {
+])('formats %d s as %s', (seconds, text) => {
   expect(duration(seconds).replaceAll(NARROW, ' ')).toBe(text)
 })
 
-test('what was just now, and counts of one', () => {
+test('formats recent times as "just now", and counts of one in the singular', () => {
   expect([ago(0.9), ago(1)]).toEqual(['just now', `1${NARROW}s ago`])
   expect([plural(1, 'connect'), plural(0, 'connect'), plural(2_000, 'connect')]).toEqual([
     '1 connect',
@@ -61,7 +61,7 @@ test('what was just now, and counts of one', () => {
   expect(count(1_234_567)).toBe('1,234,567')
 })
 
-/** The state at a second since the start of a process that does ten of everything a second, with these backends. */
+/** The state `second` seconds after the start of a process, with ten of every event per second and these backends. */
 function stateAt(second: number, ids: string[] = ['a'], { booted = 0 } = {}) {
   const done = (second - booted) * 10
   const counters = { open: second, accepted: done, bytesRead: done * 2, bytesWritten: done * 3 }
@@ -69,7 +69,7 @@ function stateAt(second: number, ids: string[] = ['a'], { booted = 0 } = {}) {
   return { time: second * 1_000, uptime: second - booted, counters, backends }
 }
 
-test('rates are what was added, by the time between; the first sample has none', () => {
+test('calculates a rate from the difference and the time between two samples, and none for the first sample', () => {
   const history = new History()
   for (const second of [10, 11, 13]) history.push(stateAt(second))
   expect(history.times).toEqual([10, 11, 13])
@@ -82,7 +82,7 @@ test('rates are what was added, by the time between; the first sample has none',
   expect(history.backends.get('a')).toMatchObject({ open: [1, 1, 1], rate: [null, 10, 10] })
 })
 
-test('polls that were missed leave a gap, and the rate over it is right', () => {
+test('leaves a gap for missed polls, with a correct rate over it', () => {
   const history = new History()
   for (const second of [10, 11, 31]) history.push(stateAt(second))
   expect(history.times).toEqual([10, 11, 21, 31])
@@ -90,7 +90,7 @@ test('polls that were missed leave a gap, and the rate over it is right', () => 
   expect(history.backends.get('a').open).toEqual([1, 1, null, 1])
 })
 
-test('a new process counts from 0: a gap, and no rate below it', () => {
+test('leaves a gap for a new process, which counts from 0, without a negative rate', () => {
   const history = new History()
   for (const second of [100, 101]) history.push(stateAt(second))
   for (const second of [103, 104]) history.push(stateAt(second, ['a'], { booted: 102 }))
@@ -98,7 +98,7 @@ test('a new process counts from 0: a gap, and no rate below it', () => {
   expect(history.all.rate).toEqual([null, 10, null, null, 10])
 })
 
-test('a clock that is set back begins a new history', () => {
+test('starts a new history after the clock is set back', () => {
   const history = new History()
   for (const second of [100, 101]) history.push(stateAt(second))
   history.push({ ...stateAt(102), time: 50_000 })
@@ -106,7 +106,7 @@ test('a clock that is set back begins a new history', () => {
   expect(history.backends.get('a').open).toEqual([1])
 })
 
-test('every list is as long as the times, whoever comes and goes, and what is old is forgotten', () => {
+test('keeps every list as long as the times while backends come and go, and drops old samples', () => {
   const history = new History()
   for (let second = 0; second < 2 * SPAN_S; second++) {
     const ids = ['always', ...(second > 50 ? ['late'] : []), ...(second < 100 ? ['early'] : [])]
@@ -120,10 +120,40 @@ test('every list is as long as the times, whoever comes and goes, and what is ol
   expect([...history.backends.keys()]).toEqual(['always', 'late'])
 })
 
-test('a figure to read is the mean of the last three that there are', () => {
+test('takes no sample from an irregular poll, and calculates the next rate over the whole time', () => {
   const history = new History()
-  expect(history.mean([])).toBeNull()
-  expect(history.mean([null, null])).toBeNull()
-  expect(history.mean([100, 1, null, 3])).toBe(2)
+  const steady = (second: number) => ({
+    ...stateAt(second),
+    counters: { ...stateAt(second).counters, accepted: Math.floor(second * 2) },
+  })
+  const seen = [10, 10.99, 11.005, 11.02, 12, 12.49, 13].map((second) => {
+    history.push(steady(second))
+    return history.mean(history.all.rate)
+  })
+  expect(history.times).toEqual([10, 10.99, 12, 13])
+  expect(seen[0]).toBeNull()
+  for (const rate of seen.slice(1)) {
+    expect(rate).toBeGreaterThan(1)
+    expect(rate).toBeLessThan(3)
+  }
+})
+
+test('shows the average rate of the last three samples, weighted by their time', () => {
+  const history = new History()
+  expect(history.mean(history.all.rate)).toBeNull()
+  const push = (second: number, accepted: number) => {
+    const state = stateAt(second)
+    history.push({ ...state, counters: { ...state.counters, accepted } })
+    return history.mean(history.all.rate)
+  }
+  // 100 in the first second, none in the three after, 2 in the last half second.
+  expect([push(10, 0), push(11, 100), push(14, 100), push(14.5, 102)]).toEqual([null, 100, 25, 102 / 4.5])
+  expect(push(15.5, 102)).toBe(2 / 4.5)
   expect(history.max([null, 4, 2])).toBe(4)
+})
+
+test('does not count a draining backend as up', () => {
+  const states = [['up'], ['up', true], ['down'], ['down', true], ['up', true]]
+  const backends = states.map(([state, draining = false]) => ({ state, draining }))
+  expect(countStates(backends)).toEqual({ up: 1, draining: 2, down: 2 })
 })

@@ -16,7 +16,7 @@ interface Attempt {
   body?: string
 }
 
-/** What somebody without the token, or a page of another site, may come up with. */
+/** Requests that an attacker without the token, or a page of another site, might send. */
 const ATTEMPTS: [what: string, attempt: Attempt][] = [
   ['without a token', { headers: JSON_TYPE }],
   ['with the token in the query', { path: `?token=${encodeURIComponent(TOKEN)}`, headers: JSON_TYPE }],
@@ -77,7 +77,7 @@ const ATTEMPTS: [what: string, attempt: Attempt][] = [
   ),
 ]
 
-test('nothing changes without the token, nor for the page of another site, nor under another name', async () => {
+test('changes nothing without the token, from another site, or under another Host', async () => {
   const { ask, act, balancer } = await startAdmin()
   for (const [what, { path = '', ...attempt }] of ATTEMPTS) {
     for (const action of ACTIONS) {
@@ -91,24 +91,24 @@ test('nothing changes without the token, nor for the page of another site, nor u
   report('admin actions attempted without leave', `${ATTEMPTS.length * ACTIONS.length}, 0 done`)
 })
 
-test.each(['same-origin', 'none'])('Sec-Fetch-Site %s is no other site', async (site) => {
+test.each(['same-origin', 'none'])('allows Sec-Fetch-Site %s', async (site) => {
   const { act } = await startAdmin()
   expect((await act('web-1/drain', { 'Sec-Fetch-Site': site })).status).toBe(200)
 })
 
-test('another site is told what it is', async () => {
+test('answers another site with a clear error', async () => {
   const { act } = await startAdmin()
   const answer = await act('web-1/drain', { 'Sec-Fetch-Site': 'cross-site' })
   expect([answer.status, jsonOf(answer)]).toEqual([
     403,
-    { error: 'Sec-Fetch-Site: got "cross-site"; takes same-origin' },
+    { error: 'Sec-Fetch-Site: expected same-origin, got "cross-site"' },
   ])
 })
 
 const PAGE = readFileSync(new URL('../../../src/cli/admin/static/page.html', import.meta.url))
 const EVIL = '<img src=x onerror="alert(1)">\'"</script><script>alert(2)</script>\n# HELP evil\nevil{a="b"} 1\\'
 
-test('what a client or a backend says is HTML nowhere', async () => {
+test('never sends text from clients and backends as HTML', async () => {
   const evil = statusOf(EVIL, {
     address: EVIL,
     source: EVIL,
@@ -134,7 +134,7 @@ test('what a client or a backend says is HTML nowhere', async () => {
     await act(`${encodeURIComponent(`${EVIL}?`)}/drain`),
   ]
   for (const { headers, body } of answers) {
-    // What makes no URL is answered before any of our own comes to see it.
+    // Node answers an invalid URL before the server sees it.
     if (body.length === 0) continue
     expect(headers['x-content-type-options']).toBe('nosniff')
     const type = String(headers['content-type'])
@@ -143,7 +143,7 @@ test('what a client or a backend says is HTML nowhere', async () => {
   }
   const [, , , , state, metrics] = answers
   expect(jsonOf(state!)).toMatchObject({ backends: [{ id: EVIL, address: EVIL }, { id: 'web-1' }] })
-  // Each label on its line, and in its quotes.
+  // Each label stays on its line and in its quotes.
   const lines = metrics!.body.toString().split('\n')
   expect(lines.filter((line) => /^(?:evil|# HELP evil)/.test(line))).toEqual([])
   const label = EVIL.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('"', '\\"')
@@ -151,7 +151,7 @@ test('what a client or a backend says is HTML nowhere', async () => {
 })
 
 describe.skipIf(process.platform !== 'linux')('the command listens', () => {
-  /** The addresses, as the kernel has them in hexadecimal, that a process listens at. */
+  /** The listening addresses of a process, in the kernel's hexadecimal form. */
   function listeningAt(pid: number): string[] {
     const inodes = new Set(
       readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
@@ -178,13 +178,13 @@ describe.skipIf(process.platform !== 'linux')('the command listens', () => {
   const LOOPBACK = '0100007F'
   const EVERYWHERE = ['00000000', '0'.repeat(32)]
 
-  test('with its admin page on loopback only, where nothing else is said', async () => {
+  test('on loopback with its admin page by default', async () => {
     const command = Command.start('--listen', '127.0.0.1:0', '--admin', '0', '--health', 'tcp', '3001')
     await command.said('admin page on')
     expect(listeningAt(command.pid)).toEqual([LOOPBACK, LOOPBACK])
   })
 
-  test('without an admin page where none is asked for', async () => {
+  test('without an admin page by default', async () => {
     const command = Command.start('--listen', '0', '3001')
     await command.said('listening on')
     const [address, ...more] = listeningAt(command.pid)

@@ -13,7 +13,7 @@ interface Metric {
   samples: Map<string, Sample[]>
 }
 
-/** Reads the text as Prometheus does, and throws where it would, or where its linter would complain. */
+/** Parses the text like Prometheus. Throws on errors, and on complaints of its linter. */
 function parse(text: string): Map<string, Metric> {
   const metrics = new Map<string, Metric>()
   let current: [name: string, metric: Metric] | undefined
@@ -74,7 +74,7 @@ const BACKENDS = [
   statusOf('web-3', { draining: true, backup: true }),
 ]
 
-test('the metrics say what the state says', async () => {
+test('the metrics show the state', async () => {
   const metrics = await scrape(await startAdmin({}, BACKENDS))
   const totals = {
     badass_draining: 0,
@@ -83,13 +83,21 @@ test('the metrics say what the state says', async () => {
     badass_connections_open: COUNTERS.open,
     badass_connections_accepted_total: COUNTERS.accepted,
     badass_connections_connected_total: COUNTERS.connected,
+    badass_requests_total: COUNTERS.requests,
+    badass_connections_reused_total: COUNTERS.reuses,
+    badass_retries_total: COUNTERS.retries,
     badass_bad_heads_total: COUNTERS.badHeads,
     badass_connect_failures_total: COUNTERS.connectFailures,
+    badass_tls_handshake_failures_total: COUNTERS.handshakeFailures,
+    badass_connections_turned_away_total: COUNTERS.turnedAway,
     badass_bytes_read_total: COUNTERS.bytesRead,
     badass_bytes_written_total: COUNTERS.bytesWritten,
   }
   for (const [name, value] of Object.entries(totals)) expect([name, figureOf(metrics, name)]).toEqual([name, value])
   expect(metrics.get('badass_info')?.samples.get('badass_info')).toEqual([{ labels: { version: '1.2.3' }, value: 1 }])
+  expect(metrics.get('badass_connections_total')?.samples.get('badass_connections_total')).toEqual(
+    Object.entries(COUNTERS.outcomes).map(([outcome, value]) => ({ labels: { outcome }, value })),
+  )
   for (const backend of BACKENDS) {
     const each = {
       badass_backend_up: backend.state === 'up' ? 1 : 0,
@@ -110,10 +118,10 @@ test('the metrics say what the state says', async () => {
     }
   }
   const own = [...metrics.keys()].filter((name) => name.startsWith('badass_'))
-  expect(own).toHaveLength(1 + Object.keys(totals).length + 10)
+  expect(own).toHaveLength(2 + Object.keys(totals).length + 10)
 })
 
-test('a counter is one by its name and its type, and each metric says what it is', async () => {
+test('names and types agree, and each metric has a help text', async () => {
   const metrics = await scrape(await startAdmin())
   for (const [name, { type, help }] of metrics) {
     if (name.startsWith('badass_')) expect([name, type]).toEqual([name, name.endsWith('_total') ? 'counter' : 'gauge'])
@@ -122,7 +130,7 @@ test('a counter is one by its name and its type, and each metric says what it is
   }
 })
 
-test('the metrics tell of the process too: its CPU, memory and event loop', async () => {
+test('shows CPU, memory and event loop of the process', async () => {
   const metrics = await scrape(await startAdmin())
   for (const name of [
     'process_cpu_seconds_total',
@@ -135,7 +143,7 @@ test('the metrics tell of the process too: its CPU, memory and event loop', asyn
   }
 })
 
-test('each scrape is as of now: what is gone is gone, and nothing is counted twice', async () => {
+test('each scrape shows the current state, and counts nothing twice', async () => {
   const counters = { ...COUNTERS }
   let draining = false
   const backends = [statusOf('web-1', { total: 5 }), statusOf('web-2')]
@@ -152,7 +160,26 @@ test('each scrape is as of now: what is gone is gone, and nothing is counted twi
   expect(figureOf(metrics, 'badass_draining')).toBe(1)
 })
 
-test('several scrapes at a time get the same', async () => {
+test('shows a removed backend while it has open connections', async () => {
+  const admin = await startAdmin({}, [statusOf('web-1', { connections: 1, total: 5 })])
+  // 'web-1' was removed and added again.
+  admin.balancer.removed.push(
+    statusOf('gone', { connections: 2, total: 9, draining: true }),
+    statusOf('web-1', { connections: 3, total: 4 }),
+  )
+  const metrics = await scrape(admin)
+  const figures = (name: string) => ['gone', 'web-1'].map((id) => figureOf(metrics, name, id))
+  expect(figures('badass_backend_connections')).toEqual([2, 4])
+  expect(figures('badass_backend_connections_total')).toEqual([9, 9])
+  for (const name of ['up', 'draining', 'weight']) expect(figures(`badass_backend_${name}`)[0]).toBeUndefined()
+  const { body } = await admin.ask({ path: '/api/state' })
+  expect(JSON.parse(body.toString()).removed).toMatchObject([
+    { id: 'gone', connections: 2, maxConnections: null },
+    { id: 'web-1', connections: 3 },
+  ])
+})
+
+test('concurrent scrapes get the same result', async () => {
   const { ask } = await startAdmin({}, BACKENDS)
   const texts = await Promise.all(
     Array.from({ length: 5 }, async () => (await ask({ path: '/metrics' })).body.toString()),
@@ -161,7 +188,7 @@ test('several scrapes at a time get the same', async () => {
   for (const lines of own) expect(lines).toEqual(own[0])
 })
 
-test('several proxies in one process each tell of their own, and leave the registry of others alone', async () => {
+test('several services in one process have separate metrics, and do not use the global registry', async () => {
   const admins = [await startAdmin({}, [statusOf('one')]), await startAdmin({ version: '9' }, [statusOf('two')])]
   const [first, second] = await Promise.all(admins.map(scrape))
   expect([figureOf(first!, 'badass_backend_up', 'one'), figureOf(first!, 'badass_backend_up', 'two')]).toEqual([
@@ -175,7 +202,7 @@ test('several proxies in one process each tell of their own, and leave the regis
   expect(register.getMetricsAsArray()).toEqual([])
 })
 
-test('without backends there is still all the rest', async () => {
+test('works without backends', async () => {
   const metrics = await scrape(await startAdmin({}, []))
   expect(metrics.get('badass_backend_up')).toEqual({
     type: 'gauge',

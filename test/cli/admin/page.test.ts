@@ -1,13 +1,13 @@
 import type http from 'node:http'
 import type { Page } from 'puppeteer-core'
 import { expect, type TestContext, test } from 'vitest'
-import { createAdmin } from '../../../src/cli/admin/index.ts'
+import { AdminServer } from '../../../src/cli/admin/server.ts'
 import type { BackendStatus } from '../../../src/index.ts'
 import { launch, PageWatch } from '../../helpers/browser.ts'
 import { listen } from '../../helpers/net.ts'
 import { COUNTERS, startAdmin, statusOf, TOKEN } from './support.ts'
 
-/** Opens the page in a new profile. Its clock goes fifty times as fast, so that nobody waits for its polls. */
+/** Opens the page in a new profile. Its clock runs fifty times as fast, so that polls are quick. */
 async function open(context: TestContext, url: string) {
   const browser = await launch(context)
   const page = await browser.newPage()
@@ -28,7 +28,7 @@ async function texts(page: Page, selector: string): Promise<string[]> {
   return page.$$eval(selector, (elements) => elements.map(({ textContent }) => textContent ?? ''))
 }
 
-/** Resolves as soon as one of the elements has the text; a test whose text never comes runs into its time-out. */
+/** Resolves when one of the elements has the text. Without it, the test times out. */
 async function until(page: Page, selector: string, text: string): Promise<void> {
   const elements = `[...document.querySelectorAll(${JSON.stringify(selector)})]`
   await page.waitForFunction(
@@ -36,7 +36,7 @@ async function until(page: Page, selector: string, text: string): Promise<void> 
   )
 }
 
-/** Presses the button of the row. */
+/** Clicks the button of the row. */
 async function press(page: Page, row: number, button: 'toggle' | 'reset'): Promise<void> {
   await page.click(`#backends tr:nth-child(${row}) [data-part=${button}]`)
 }
@@ -54,20 +54,33 @@ function threeBackends(): BackendStatus[] {
       source: `dns:${EVIL}`,
       lastError: { message: `connect ${EVIL}`, at: now - 90_000 },
     }),
-    statusOf('"spare" & co', { backup: true, draining: true, weight: 0 }),
+    statusOf('"spare" & co', {
+      backup: true,
+      draining: true,
+      drainingSince: now - 2_000,
+      since: now - 240_000,
+      weight: 0,
+    }),
   ]
 }
 
-test('the page shows the backends as they are, as text, and asks nobody else for anything', async (context) => {
-  const { url } = await startAdmin({}, threeBackends())
+test('the page shows the current backends as text, and sends no request to another server', async (context) => {
+  const { url, balancer } = await startAdmin({}, threeBackends())
+  balancer.removed.push(statusOf('gone', { connections: 2 }), statusOf('web-1', { connections: 3 }))
   const { page, watch } = await open(context, url)
-  await until(page, '#health', '2 of 3 up')
+  await until(page, '#health', '1 of 3 up')
   expect(await texts(page, '[data-part=id]')).toEqual(['web-1', EVIL, '"spare" & co'])
   expect(await texts(page, '#backends [data-part=state]')).toEqual([
     'up',
     expect.stringMatching(/^down · probe in (10|9)\u202fmin$/),
     'draining',
   ])
+  expect(await texts(page, '[data-part=since]')).toEqual([
+    expect.stringMatching(/^for 1\u202fh/),
+    expect.stringMatching(/^for /),
+    expect.stringMatching(/^for \d\d?\u202fs$/),
+  ])
+  expect(await texts(page, '#summary')).toEqual(['1 up · 1 draining · 1 down · 5 connections to removed backends'])
   expect(await texts(page, '[data-part=connections]')).toEqual(['12 / 24', '0', '0'])
   expect(await texts(page, '[data-part=error]')).toEqual(['', `connect ${EVIL}`, ''])
   expect(await texts(page, '[data-part=toggle]')).toEqual(['Drain', 'Drain', 'Bring back'])
@@ -81,17 +94,17 @@ test('the page shows the backends as they are, as text, and asks nobody else for
     expect.stringMatching(/\/s$/),
     expect.stringMatching(/B\/s$/),
     expect.stringMatching(/B\/s$/),
-    '3',
+    '7',
   ])
   expect(await texts(page, '#version')).toEqual(['1.2.3'])
   await page.waitForFunction("document.querySelectorAll('figure canvas').length === 3")
   expect(await page.$$('main img, main script')).toHaveLength(0)
-  expect(await page.title()).toBe('badass: 2 of 3 up')
+  expect(await page.title()).toBe('badass: 1 of 3 up')
   expect(watch.errors).toEqual([])
   expect(watch.outside(new URL(url).origin)).toEqual([])
 })
 
-test('with the token of its address, which it hides at once, the buttons do what they say', async (context) => {
+test('the buttons work with the token from the address, which the page hides at once', async (context) => {
   const { url, balancer } = await startAdmin({}, threeBackends())
   const { page, watch } = await open(context, `${url}#token=${encodeURIComponent(TOKEN)}`)
   await until(page, '[data-part=state]', 'up')
@@ -113,7 +126,7 @@ test('with the token of its address, which it hides at once, the buttons do what
   await page.click('#confirm [value=ok]')
   await until(page, '#backends tr:nth-child(1) [data-part=connections]', '0 / 24')
   expect(balancer.calls.at(-1)).toBe('kill web-1')
-  // There is nothing more to reset.
+  // Nothing is left to reset.
   expect(await page.$eval('[data-part=reset]', (button) => button.matches(':disabled'))).toBe(true)
 
   await page.reload()
@@ -124,7 +137,7 @@ test('with the token of its address, which it hides at once, the buttons do what
   expect(watch.errors).toEqual([])
 })
 
-test('without the token a button asks for it, and says so if it is wrong', async (context) => {
+test('a button asks for a missing token, and reports a wrong one', async (context) => {
   const { url, balancer } = await startAdmin({}, threeBackends())
   const { page, watch } = await open(context, url)
   await until(page, '[data-part=state]', 'up')
@@ -145,20 +158,20 @@ test('without the token a button asks for it, and says so if it is wrong', async
   await page.keyboard.press('Enter')
   await until(page, '#backends tr:nth-child(1) [data-part=state]', 'draining')
   expect(balancer.calls).toEqual(['drain web-1'])
-  // Chromium itself notes the answer to the wrong one.
+  // Chromium itself logs the answer to the wrong token.
   expect(watch.errors).toEqual([expect.stringContaining('401 (Unauthorized)')])
 })
 
-test('it says when badass is gone, and goes on when it is back', async (context) => {
+test('the page reports that badass is gone, and continues when it is back', async (context) => {
   const { url, port, server, balancer } = await startAdmin({}, threeBackends())
   const { page, watch } = await open(context, url)
-  await until(page, '#health', '2 of 3 up')
+  await until(page, '#health', '1 of 3 up')
   await close(server)
   await until(page, '#health', 'connection lost')
   await until(page, '#lost', 'No connection to badass: it does not answer. Trying again… What you see is from')
   expect(await texts(page, '[data-part=id]')).toHaveLength(3)
   balancer.statuses.shift()
-  const again = createAdmin({
+  const again = new AdminServer({
     balancer,
     counters: () => COUNTERS,
     isDraining: () => true,
@@ -180,7 +193,7 @@ async function close(server: http.Server): Promise<void> {
   await closed
 }
 
-test('a page that nobody sees asks for nothing, and goes on when it is seen', async (context) => {
+test('a hidden page sends no requests, and continues when it is visible', async (context) => {
   let asked = 0
   const counters = () => {
     asked++
@@ -194,10 +207,10 @@ test('a page that nobody sees asks for nothing, and goes on when it is seen', as
       Object.defineProperty(document, 'hidden', { value: ${hidden}, configurable: true })
       document.dispatchEvent(new Event('visibilitychange'))
     `)
-  /** As long as the page would take for so many polls. */
+  /** Waits as long as the page takes for this number of polls. */
   const pass = (polls: number) => page.evaluate((ms) => new Promise((done) => setTimeout(done, ms)), polls * 1_000)
   await show(true)
-  await pass(5) // one may be under way
+  await pass(5) // a poll may be in progress
   const before = asked
   await pass(30)
   expect(asked).toBe(before)
@@ -206,7 +219,7 @@ test('a page that nobody sees asks for nothing, and goes on when it is seen', as
   expect(asked).toBeGreaterThan(before + 1)
 })
 
-test('backends come and go', async (context) => {
+test('the page adds and removes backends', async (context) => {
   const { url, balancer } = await startAdmin({}, [])
   const { page, watch } = await open(context, url)
   await until(page, '#empty', 'No backends')
@@ -228,13 +241,22 @@ test('backends come and go', async (context) => {
   expect(watch.errors).toEqual([])
 })
 
-test('nothing is wider than the window, however narrow it is', async (context) => {
+test('the page is never wider than the window, however narrow it is', async (context) => {
   const { url } = await startAdmin({}, [...threeBackends(), statusOf('x'.repeat(300))])
   const { page } = await open(context, url)
-  await until(page, '#health', '3 of 4 up')
-  for (const width of [320, 400, 800, 1_000, 1_280, 1_920]) {
+  await until(page, '#health', '2 of 4 up')
+  for (const width of [320, 375, 400, 800, 1_000, 1_280, 1_920]) {
     await page.setViewport({ width, height: 900 })
     const wide = await page.evaluate('document.documentElement.scrollWidth')
     expect([width, wide]).toEqual([width, width])
+    const overlaps = await page.$$eval('#backends tr', (rows) =>
+      rows.map((row) => {
+        const [state, connections] = ['state', 'connections'].map((part) => {
+          return row.querySelector(`[data-part=${part}]`)!.getBoundingClientRect()
+        })
+        return Math.max(0, state!.right - connections!.left) > 0 && state!.bottom > connections!.top
+      }),
+    )
+    expect([width, overlaps]).toEqual([width, overlaps.map(() => false)])
   }
 })

@@ -1,6 +1,8 @@
 import http from 'node:http'
-import { type AdminOptions, type Controls, createAdmin } from '../../../src/cli/admin/index.ts'
-import type { BackendStatus, Counters } from '../../../src/index.ts'
+import { type AdminOptions, AdminServer, type Controls } from '../../../src/cli/admin/server.ts'
+import type { ServiceCounters } from '../../../src/cli/counters.ts'
+import type { BackendStatus } from '../../../src/index.ts'
+import { addUp } from '../../../src/proxy/index.ts'
 import { type Answer, send } from '../../helpers/http.ts'
 import { listen } from '../../helpers/net.ts'
 
@@ -13,6 +15,7 @@ export function statusOf(id: string, about: Partial<BackendStatus> = {}): Backen
     source: undefined,
     state: 'up',
     draining: false,
+    drainingSince: undefined,
     backup: false,
     weight: 1,
     maxConnections: Number.POSITIVE_INFINITY,
@@ -28,10 +31,10 @@ export function statusOf(id: string, about: Partial<BackendStatus> = {}): Backen
   }
 }
 
-/** A balancer that does nothing but note what it was asked for. */
+/** A balancer that only records the calls. */
 export class NotedBalancer implements Controls {
   readonly statuses: BackendStatus[]
-  /** 'drain web-1' and so on, in order. */
+  /** The calls, such as 'drain web-1', in order. */
   readonly calls: string[] = []
 
   constructor(statuses: BackendStatus[]) {
@@ -42,12 +45,14 @@ export class NotedBalancer implements Controls {
     return this.statuses.map((status) => ({ ...status }))
   }
 
+  readonly removed: BackendStatus[] = []
+
   drain(id: string): void {
-    this.#note('drain', id).draining = true
+    Object.assign(this.#note('drain', id), { draining: true, drainingSince: Date.now() })
   }
 
   ready(id: string): void {
-    this.#note('ready', id).draining = false
+    Object.assign(this.#note('ready', id), { draining: false, drainingSince: undefined })
   }
 
   kill(id: string): number {
@@ -65,14 +70,20 @@ export class NotedBalancer implements Controls {
   }
 }
 
-export const COUNTERS: Counters = {
+export const COUNTERS: ServiceCounters = {
   accepted: 12,
   open: 3,
   connected: 10,
+  requests: 21,
+  reuses: 5,
+  retries: 3,
   badHeads: 2,
   connectFailures: 1,
   bytesRead: 4_096,
   bytesWritten: 1_234_567,
+  handshakeFailures: 4,
+  turnedAway: 5,
+  outcomes: { ...addUp([]).outcomes, ok: 5, NO_DESTINATION: 4 },
 }
 
 interface Question {
@@ -82,10 +93,10 @@ interface Question {
   body?: string
 }
 
-/** An admin server, and a way to ask it. */
+/** An admin server, and a function that sends it requests. */
 export async function startAdmin(options: Partial<AdminOptions> = {}, backends = [statusOf('web-1')]) {
   const balancer = new NotedBalancer(backends)
-  const server = createAdmin({
+  const server = new AdminServer({
     balancer,
     counters: () => COUNTERS,
     isDraining: () => false,

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { createCommand, readArguments } from '../../../src/cli/config/arguments.ts'
-import { HOOK_NAMES, settingsSchema } from '../../../src/cli/config/schema.ts'
+import { HOOK_NAMES, SETTINGS } from '../../../src/cli/config/settings.ts'
 import { toCamelCase } from '../../../src/cli/config/target.ts'
 import { json, load, refusal } from './support.ts'
 
@@ -29,8 +29,8 @@ const same: [given: object, line: string][] = [
   [{ backends: 1, health: 'tcp,interval=5s' }, '1 --health tcp,interval=5s'],
   [{ backends: 1, health: { path: '/h', rise: '3', interval: '1m' } }, '1 --health /h,rise=3,interval=60000'],
   [
-    { backends: 1, everyRequest: true, forwarded: true, trust: 'unix,::1' },
-    '1 --every-request --forwarded --trust unix,::1',
+    { backends: 1, requests: 'first', forwarded: true, trust: 'unix,::1' },
+    '1 --requests first --forwarded --trust unix,::1',
   ],
   [{ backends: 1, forwarded: true, trust: ['unix', '::1'] }, '1 --forwarded --trust unix --trust ::1'],
   [{ backends: { port: 1, sendProxy: 2 }, proxyProtocol: ['unix'] }, '1,send-proxy=2 --proxy-protocol unix'],
@@ -41,33 +41,47 @@ const same: [given: object, line: string][] = [
   [{ backends: 1, workers: 'auto' }, '1 --workers auto'],
   [{ backends: 1, log: 'json', grace: '5s' }, '1 --log json --grace 5000'],
   [{ backends: 1, grace: 5000, headTimeout: '1s', maxFields: 5 }, '1 --grace 5s --head-timeout 1000 --max-fields 5'],
+  [{ backends: 1, http2: 'pass' }, '1 --http2 pass'],
+  [{ backends: 1, maxConnections: 5, idleTimeout: '2h' }, '1 --max-connections 5 --idle-timeout 2h'],
   [{ backends: 1, lenientResponses: true }, '1 --lenient-responses'],
   [{ backends: 'dns:a:1', dns: { servers: '::1', interval: '5s' } }, 'dns:a:1 --dns-server ::1 --dns-interval 5s'],
+  [{ backends: 'dns:a:1', dns: { hold: '1m' } }, 'dns:a:1 --dns-hold 60s'],
 ]
 
-test.each(same)('the file %j says what the line %s does', async (given, line) => {
+test.each(same)('the file %j sets the same as the line %s', async (given, line) => {
   const request = readArguments(line.split(' '))
-  if (request.kind === 'print') throw new Error('takes no --help')
+  if (request.kind === 'print') throw new Error('expected a run')
   expect(await load(json(given))).toEqual(await request.load())
 })
 
-test('each option of the line is a key of the file, and the file has few of its own', () => {
+test('each option of the line is a key of the file, which has few additional keys', () => {
   const options = createCommand().options.map(({ long }) => toCamelCase(long!.slice(2)))
-  const renamed: Record<string, string> = { tlsCert: 'tls', tlsKey: 'tls', dnsServer: 'dns', dnsInterval: 'dns' }
-  const keys = options.map((name) => renamed[name] ?? name).filter((name) => !['config', 'version'].includes(name))
-  const schema = Object.keys(settingsSchema((path) => path).shape)
-  expect(new Set(schema)).toEqual(new Set([...keys, 'backends', 'backoff', ...HOOK_NAMES]))
+  const renamed: Record<string, string> = {
+    tlsCert: 'tls',
+    tlsKey: 'tls',
+    dnsServer: 'dns',
+    dnsInterval: 'dns',
+    dnsHold: 'dns',
+    route: 'routes',
+  }
+  const keys = options
+    .map((name) => renamed[name] ?? name)
+    .filter((name) => !['check', 'config', 'version'].includes(name))
+  const schema = Object.keys(SETTINGS)
+  const onlyInFile = ['backends', 'backoff', 'pools', 'unsafePaths', ...HOOK_NAMES]
+  expect(new Set(schema)).toEqual(new Set([...keys, ...onlyInFile]))
 })
 
-test('what only a file can say', async () => {
+test('some settings exist only in a file', async () => {
   const ca = '-----BEGIN CERTIFICATE-----'
-  const { backends, sticky, backoff, health, dns } = await load(
+  const { backends, sticky, backoff, health, dns, tls } = await load(
     json({
       backends: [{ path: '/a,b', tls: { servername: 'app.test', ca } }, 'dns:a:1'],
       sticky: { insert: false, attributes: 'Path=/; Secure' },
       backoff: { min: '50ms', max: 1000 },
       health: { path: '/a,b', status: [200, 404] },
       dns: { timeout: '1s' },
+      tls: { cert: ca, key: '/key.pem' },
     }),
   )
   expect(backends).toEqual([
@@ -78,9 +92,15 @@ test('what only a file can say', async () => {
   expect(backoff).toEqual({ min: 50, max: 1000 })
   expect(health).toEqual({ path: '/a,b', status: [200, 404] })
   expect(dns).toEqual({ timeout: 1000 })
+  expect(tls).toEqual([{ cert: ca, key: '/key.pem' }])
 })
 
-test('paths in the file are relative to it, those on the line are not', async () => {
+test('`beside` turns `insert` off', async () => {
+  const { sticky } = await load(json({ backends: 1, sticky: { beside: 'sid' } }))
+  expect(sticky).toEqual({ name: 'sticky', insert: false, beside: 'sid', indirect: true })
+})
+
+test('resolves paths in the file relative to it, and paths on the line relative to the working directory', async () => {
   const file = json({
     backends: ['unix:app.sock', { path: 'run/b.sock' }],
     listen: ['unix:in.sock', { path: '/abs' }],
@@ -105,7 +125,7 @@ test('paths in the file are relative to it, those on the line are not', async ()
 })
 
 describe('line and file', () => {
-  test('the line wins, setting by setting', async () => {
+  test('give priority to the line, setting by setting', async () => {
     const file = json({
       backends: [1, 2],
       listen: [3, 4],
@@ -127,22 +147,22 @@ describe('line and file', () => {
     )
   })
 
-  test('DNS settings are joined', async () => {
+  test('merge DNS settings', async () => {
     const file = json({ backends: 'srv:a', dns: { servers: '::1', timeout: 5, interval: 6 } })
     expect((await load(file, '--dns-interval', '7')).dns).toEqual({ servers: ['::1'], timeout: 5, interval: 7 })
   })
 
-  test('a setting of the file that the line leaves without a use is no mistake', async () => {
+  test('allow a setting of the file that has no effect because of the line', async () => {
     const file = json({ backends: 'srv:a', algorithm: 'hash', key: 'path', dns: { servers: '::1' } })
     expect((await load(file, '3001', '--algorithm', 'random-two')).algorithm).toBe('random-two')
   })
 
-  test('settings that are for nothing are each named where they stand', async () => {
+  test('report each setting without effect with its place', async () => {
     const file = json({ backends: 1, key: 'path', trust: 'unix', secretFile: 'x', failover: 'persist', dns: {} })
-    const alone = (place: string, takes: string) => `${place}: is for nothing by itself; takes effect with ${takes}`
+    const alone = (place: string, others: string) => `${place}: has no effect without ${others}`
     expect(await refusal(file, '--admin-token-file', 'x')).toEqual([
       alone('key', 'algorithm hash'),
-      alone('trust', 'forwarded, or with algorithm hash and key client'),
+      alone('trust', 'forwarded, or algorithm hash and key client'),
       alone('secretFile', 'sticky'),
       alone('failover', 'sticky'),
       alone('--admin-token-file', '--admin'),
@@ -150,23 +170,23 @@ describe('line and file', () => {
     ])
   })
 
-  test('a target must be somewhere', async () => {
+  test('require a target in one of them', async () => {
     for (const given of [{}, { backends: [] }]) {
       const file = json(given)
       expect(await refusal(file)).toEqual([
-        `TARGET: got none, and ${file} has no backends; takes one or more, such as 3001 or host:3001 (see badass --help)`,
+        `TARGET: expected one or more, such as 3001 or host:3001, got none, and ${file} has no backends (see badass --help)`,
       ])
       expect((await load(file, '3001')).backends).toEqual([{ port: 3001 }])
     }
   })
 
-  test('a file that a setting names is named by the place that names it', async () => {
+  test('name the setting of a file that cannot be read', async () => {
     expect(await refusal(json({ backends: 1, sticky: true, secretFile: '/nowhere/s' }))).toEqual([
       "secretFile: cannot read '/nowhere/s': no such file or directory",
     ])
   })
 })
 
-test('a mark of the byte order is no mistake', async () => {
+test('accepts a byte order mark', async () => {
   expect((await load(json('\ufeff{"backends": 3001}'))).backends).toEqual([{ port: 3001 }])
 })

@@ -1,12 +1,12 @@
-import { symlinkSync } from 'node:fs'
+import { symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { run } from '../../helpers/run.ts'
 import { temporaryDirectory } from '../../helpers/temporary.ts'
+import { Command } from '../command.ts'
 import { load, refusal, TARGETS, write } from './support.ts'
 
 describe('a JS module', () => {
-  test('has its settings in the default export and its hooks beside it', async () => {
+  test('has its settings in the default export, and exports its hooks by name', async () => {
     const file = write(
       'badass.mjs',
       `export default { backends: [3001], grace: undefined }
@@ -21,9 +21,19 @@ describe('a JS module', () => {
     expect((config.hooks.lookup as () => unknown)()).toBe('looked up')
   })
 
-  test('may have hooks and nothing else', async () => {
+  test('may have only hooks', async () => {
     const config = await load(write('badass.mjs', 'export const lookup = () => undefined'), '3001')
     expect(Object.keys(config.hooks)).toEqual(['lookup'])
+  })
+
+  test.each([
+    ['lookup', 'every'],
+    ['modify', 'every'],
+    ['errback', 'first'],
+  ])('with %s reads the %s request', async (hook, requests) => {
+    const file = write('badass.mjs', `export const ${hook} = () => undefined`)
+    expect((await load(file, '3001')).requests).toBe(requests)
+    expect((await load(file, '--requests', 'first', '3001')).requests).toBe('first')
   })
 
   test('may be CommonJS, with the hooks among the settings', async () => {
@@ -33,25 +43,25 @@ describe('a JS module', () => {
   })
 
   const WRONG: [name: string, text: string, lines: string[]][] = [
-    ['a.mjs', 'export default 5', ['got 5; takes an object of settings']],
-    ['a.mjs', 'export default { backends: [, 1] }', [`backends[0]: got undefined; takes ${TARGETS}, or an object`]],
+    ['a.mjs', 'export default 5', ['expected an object of settings, got 5']],
+    ['a.mjs', 'export default { backends: [, 1] }', [`backends[0]: expected ${TARGETS}, or an object, got undefined`]],
     [
       'a.mjs',
       'export default { grace: NaN, backends: [{ port: 1n }] }',
       [
-        'backends[0].port: got 1n; takes an integer from 1 to 65535',
-        'grace: got NaN; takes an integer from 0 to 2147483647 (ms) or a time such as 30s',
+        'backends[0].port: expected an integer from 1 to 65535, got 1n',
+        'grace: expected a time such as 500ms, 30s or 5m, got NaN',
       ],
     ],
     [
       'a.mjs',
       'export default { backends: 1 }\nexport const lookpu = 1',
-      ['export lookpu: is no hook; did you mean lookup?'],
+      ['export lookpu: unknown hook (did you mean lookup?)'],
     ],
     [
       'a.mjs',
       'export default { backends: 1 }\nexport const lookup = 1',
-      ['lookup: got 1; takes a function, of a JS module'],
+      ['lookup: expected a function (in a JS module), got 1'],
     ],
     ['a.mjs', '\n\nthrow new Error("no luck\\ntoday")', [':3: no luck']],
     ['a.mjs', 'throw "no luck"', ["'no luck'"]],
@@ -59,57 +69,48 @@ describe('a JS module', () => {
     ['a.mjs', 'export default { backends: [{ get port() { throw new Error("no luck") } }] }', ['no luck']],
   ]
 
-  test.each(WRONG)('%s with %j is refused', async (name, text, lines) => {
+  test.each(WRONG)('is refused as %s with %j', async (name, text, lines) => {
     expect(await refusal(write(name, text))).toEqual(lines)
   })
 })
 
-describe('in Node itself, without the module loader of the tests', () => {
-  /** Loads `file`, writes `then` into it, and loads it again: what the backends were, or the lines that were said. */
-  const script = (file: string, then: string) => `
-    import { writeFileSync } from 'node:fs'
-    import { readArguments } from ${JSON.stringify(new URL('../../../dist/cli/config/arguments.js', import.meta.url).href)}
-    const request = readArguments(['--config', ${JSON.stringify(file)}])
-    const seen = []
-    for (const i of [0, 1]) {
-      seen.push(await request.load().then(({ backends }) => backends, ({ name, lines }) => ({ name, lines })))
-      writeFileSync(${JSON.stringify(file)}, ${JSON.stringify(then)})
-    }
-    console.log(JSON.stringify(seen))`
-
-  async function loadTwice(file: string, then: string): Promise<unknown> {
-    const { stdout, stderr } = await run(process.execPath, ['--input-type=module', '-e', script(file, then)])
-    expect(stderr).toBe('')
-    return JSON.parse(stdout.toString())
+describe('a reload of the command', () => {
+  const NAMES = ['badass.mjs', 'badass.js', 'badass.json'] as const
+  const text = (name: (typeof NAMES)[number], socket: string) => {
+    const settings = JSON.stringify({ backends: [1], listen: `unix:${socket}` })
+    return {
+      'badass.mjs': `export default ${settings}`,
+      'badass.js': `module.exports = ${settings}`,
+      'badass.json': settings,
+    }[name]
   }
 
-  const NAMES = ['badass.mjs', 'badass.js', 'badass.json'] as const
-  const text = (name: (typeof NAMES)[number], port: number) =>
-    ({
-      'badass.mjs': `export default { backends: [${port}] }`,
-      'badass.js': `module.exports = { backends: [${port}] }`,
-      'badass.json': `{ "backends": [${port}] }`,
-    })[name]
-
-  test.each(NAMES)('%s is read anew with each load, by way of a link too', async (name) => {
-    const file = join(temporaryDirectory(), name)
-    symlinkSync(write(name, text(name, 1)), file)
-    expect(await loadTwice(file, text(name, 2))).toEqual([[{ port: 1 }], [{ port: 2 }]])
+  test.each(NAMES)('reads %s again, also through a link', async (name) => {
+    const directory = temporaryDirectory()
+    const file = join(directory, name)
+    symlinkSync(write(name, text(name, join(directory, '1.sock'))), file)
+    const command = Command.start('--config', file)
+    await command.said('1.sock\n')
+    writeFileSync(file, text(name, join(directory, '2.sock')))
+    command.signal('SIGHUP')
+    await command.said('2.sock\n')
   })
 
-  test('a module that is none is refused in one line, and loads once it is', async () => {
-    const file = write('badass.mjs', 'export default {')
-    expect(await loadTwice(file, text('badass.mjs', 2))).toEqual([
-      { name: 'ConfigError', lines: [`${file}: Unexpected end of input`] },
-      [{ port: 2 }],
-    ])
-  })
-
-  test('the line of a throw is named', async () => {
-    const file = write('badass.mjs', '\n\nthrow new Error("no luck")')
-    expect(await loadTwice(file, text('badass.mjs', 2))).toEqual([
-      { name: 'ConfigError', lines: [`${file}:3: no luck`] },
-      [{ port: 2 }],
-    ])
+  test('reports the line of a throw in a module, and loads the module after a fix', async () => {
+    const socket = join(temporaryDirectory(), 'x.sock')
+    const file = write('badass.mjs', text('badass.mjs', socket))
+    const command = Command.start('--config', file)
+    await command.said('x.sock\n')
+    for (const [wrong, line] of [
+      ['export default {', ': Unexpected end of input'],
+      ['\n\nthrow new Error("no luck")', ':3: no luck'],
+    ] as const) {
+      writeFileSync(file, wrong)
+      command.signal('SIGHUP')
+      await command.said(`badass: not reloaded: ${file}${line}\n`)
+    }
+    writeFileSync(file, text('badass.mjs', socket))
+    command.signal('SIGHUP')
+    await command.said('badass: reloaded\n')
   })
 })

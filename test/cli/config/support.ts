@@ -5,13 +5,36 @@ import { readArguments } from '../../../src/cli/config/arguments.ts'
 import { type Config, ConfigError } from '../../../src/cli/config/config.ts'
 import { temporaryDirectory } from '../../helpers/temporary.ts'
 
+/** A config without backends, with every default except the port. */
+export const DEFAULTS: Config = {
+  listen: [],
+  workers: 1,
+  backends: [],
+  algorithm: 'round-robin',
+  key: 'client',
+  failover: 'redispatch',
+  health: undefined,
+  sticky: undefined,
+  secret: undefined,
+  requests: 'first',
+  forwarded: false,
+  trust: [],
+  tls: [],
+  admin: undefined,
+  log: 'none',
+  grace: 30_000,
+  shutdownDelay: 0,
+  limits: {},
+  hooks: {},
+}
+
 export async function load(file: string, ...argv: string[]): Promise<Config> {
   const request = readArguments(['--config', file, ...argv])
-  if (request.kind === 'print') throw new Error('takes no --help')
+  if (request.kind === 'print') throw new Error('expected a run')
   return await request.load()
 }
 
-/** Writes a file into a directory of its own. */
+/** Writes a file into a new directory. */
 export function write(name: string, text: string): string {
   const file = join(temporaryDirectory(), name)
   mkdirSync(dirname(file), { recursive: true })
@@ -21,10 +44,10 @@ export function write(name: string, text: string): string {
 
 export const json = (value: unknown) => write('badass.json', typeof value === 'string' ? value : JSON.stringify(value))
 
-/** What a target may be, as mistakes say it. */
+/** The forms of a target in error messages. */
 export const TARGETS = 'PORT, HOST:PORT, [IPV6]:PORT, unix:PATH, dns:NAME:PORT or srv:NAME'
 
-/** The lines that a file gets, without the file's name before them. */
+/** The error lines for a file, without the file's name. */
 export async function refusal(file: string, ...argv: string[]): Promise<string[]> {
   const error = await load(file, ...argv).then(
     (config) => new Error(`was not refused: ${JSON.stringify(config)}`),

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { createBalancer } from '../../../src/balancer/index.ts'
 import { readArguments } from '../../../src/cli/config/arguments.ts'
 import { type Config, ConfigError } from '../../../src/cli/config/config.ts'
 import {
@@ -11,12 +12,11 @@ import {
   toCamelCase,
   toKebabCase,
 } from '../../../src/cli/config/target.ts'
-import { LONGEST_MS } from '../../../src/proxy/index.ts'
-import { createBalancer } from '../../../src/sticky/index.ts'
+import { LONGEST_MS } from '../../../src/validate.ts'
 
 async function read(...argv: string[]): Promise<Config> {
   const request = readArguments(argv)
-  if (request.kind === 'print') throw new Error('takes no --help')
+  if (request.kind === 'print') throw new Error('expected a run')
   return await request.load()
 }
 
@@ -44,8 +44,36 @@ const TARGETS: [text: string, is: object][] = [
   ['srv:app,backup,tls', { srv: 'app', backup: true, tls: true }],
 ]
 
-test.each(TARGETS)('the target %s is what it says', async (text, is) => {
+test.each(TARGETS)('parses the target %s', async (text, is) => {
   expect((await read(text)).backends).toEqual([is])
+})
+
+test.each([
+  ['http://localhost:3001', 'localhost:3001'],
+  ['http://localhost:3001,weight=2', 'localhost:3001', 'http://localhost:3001'],
+  ['http://app.internal/api?x=1', 'app.internal:80', 'http://app.internal/api?x=1'],
+  ['HTTPS://[::1]:8443/', '[::1]:8443,tls'],
+  ['wss://app', 'app:443,tls'],
+  ['tcp://10.0.0.1:5000', '10.0.0.1:5000'],
+  ['localhost:3001/', 'localhost:3001'],
+])('suggests the target in the URL %s: %s', async (text, meant, got = text) => {
+  await expect(read(text)).rejects.toThrow(
+    new ConfigError(`TARGET: expected an address, got '${got}' (did you mean ${meant}?)`),
+  )
+  await expect(read(meant)).resolves.toBeDefined()
+})
+
+test.each(['localhost', 'tcp://app', 'http://', 'http://a b:1', 'http://user@app:1', '/run/app.sock', '::1:3001'])(
+  'suggests no target for %s',
+  async (text) => {
+    await expect(read(text)).rejects.toThrow('TARGET: expected PORT, HOST:PORT')
+  },
+)
+
+test.each(['--listen', '--admin'])('suggests the address in a URL for %s', async (option) => {
+  await expect(read(option, 'https://localhost:8080/', '3001')).rejects.toThrow(
+    new ConfigError(`${option}: expected an address, got 'https://localhost:8080/' (did you mean localhost:8080?)`),
+  )
 })
 
 const DURATIONS: [value: unknown, ms: number | undefined][] = [
@@ -78,30 +106,30 @@ const DURATIONS: [value: unknown, ms: number | undefined][] = [
   [[1], undefined],
 ]
 
-test.each(DURATIONS)('the time %j is %j ms', (value, ms) => {
+test.each(DURATIONS)('parses the time %j as %j ms', (value, ms) => {
   expect(parseDuration(value)).toBe(ms)
 })
 
-test('a time in any unit is the time that it says', () => {
+test('parses a time in any unit', () => {
   const units = fc.constantFrom<[string, number]>(['', 1], ['ms', 1], ['s', 1e3], ['m', 6e4], ['h', 36e5])
   fc.assert(
     fc.property(fc.nat(LONGEST_MS), units, (amount, [unit, factor]) => {
       const ms = amount * factor
       expect(parseDuration(`${amount}${unit}`)).toBe(ms <= LONGEST_MS ? ms : undefined)
-      // With decimals: what toFixed writes is read back, for all that a double cannot hold it.
+      // A decimal from toFixed is read back, even if a double cannot hold it exactly.
       if (amount % 1 === 0) expect(parseDuration(`${(amount / 1000).toFixed(3)}s`)).toBe(amount)
     }),
   )
 })
 
-test('an integer is digits or a safe integer', () => {
+test('parses an integer from digits or a safe integer', () => {
   expect(['0', '007', 5].map(parseInteger)).toEqual([0, 7, 5])
   for (const value of ['', ' 1', '1.0', '+1', '0x1', '9007199254740993', 1.5, Number.NaN, 2 ** 53, null, [1], 1n]) {
     expect(parseInteger(value), String(value)).toBeUndefined()
   }
 })
 
-test('a host is a name or an address, and no half of one', () => {
+test('accepts only a whole name or address as a host', () => {
   for (const text of ['a', 'a-b.c', 'xn--bcher-kva.example', '1a.2b', '127.0.0.1', '::', 'a'.repeat(63)]) {
     expect(isHost(text), text).toBe(true)
   }
@@ -128,14 +156,14 @@ test('a host is a name or an address, and no half of one', () => {
   expect(isName('a.'.repeat(127))).toBe(false)
 })
 
-test('a DNS server is an address, with a port where it has one', () => {
+test('accepts an address as a DNS server, with or without a port', () => {
   for (const text of ['10.0.0.2', '10.0.0.2:53', '::1', '[::1]:53']) expect(isDnsServer(text), text).toBe(true)
   for (const text of ['', 'a', 'a:53', '10.0.0.2:0', '10.0.0.2:65536', '[::1]', '[10.0.0.2]:53', '10.0.0.2:', 53]) {
     expect(isDnsServer(text), String(text)).toBe(false)
   }
 })
 
-test('a name goes from the line to the file and back', () => {
+test('converts a name from the line to the file and back', () => {
   expect(toCamelCase('response-head-timeout')).toBe('responseHeadTimeout')
   expect(toKebabCase('responseHeadTimeout')).toBe('response-head-timeout')
 })
@@ -156,7 +184,7 @@ const part = fc.oneof(
   fc.string({ maxLength: 4, unit: 'binary' }),
 )
 
-test('any target is refused with one line, or is what the balancer takes', async () => {
+test('refuses a target with one line, or the balancer accepts it', async () => {
   const text = fc.array(part, { maxLength: 5 }).map((parts) => parts.join(''))
   let taken = 0
   await fc.assert(
@@ -176,7 +204,7 @@ test('any target is refused with one line, or is what the balancer takes', async
   expect(taken).toBeGreaterThanOrEqual(TARGETS.length)
 })
 
-test('a target that is written down is read back', async () => {
+test('reads back a target that it has formatted', async () => {
   const host = fc.oneof(
     fc.ipV4(),
     fc.ipV6().map((ip) => `[${ip}]`),

@@ -3,8 +3,10 @@ import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { Output } from '../../../src/cli/output.ts'
 import { type Entry, toJson, toText } from '../../../src/cli/service/log.ts'
-import { Output } from '../../../src/cli/service/output.ts'
+import type { Head } from '../../../src/parser/index.ts'
+import { EarlyResets } from '../../helpers/early-reset.ts'
 import { Backend, connect, deadPort } from '../../helpers/net.ts'
 import { converse, expectNoWarnings, GET, OK } from '../../helpers/proxy.ts'
 import { temporaryDirectory } from '../../helpers/temporary.ts'
@@ -12,14 +14,14 @@ import { endWith, get, STICKY, startBackend, startService } from './support.ts'
 
 expectNoWarnings()
 
-/** A line of text, by its fields. */
+/** The fields of a line of text. */
 function fieldsOf(line: string) {
-  const [, time, client, request, backend, times, read, written, outcome] =
-    /^(\S+) (\S+) (-|"(?:[^"\\]|\\.)*") (\S+) (\S+)ms (\d+)\/(\d+) (\S+)$/.exec(line) ?? []
-  return { time, client, request, backend, times, read: Number(read), written: Number(written), outcome }
+  const [, time, client, request, status, backend, times, read, written, outcome] =
+    /^(\S+) (\S+) (-|"(?:[^"\\]|\\.)*") (-|\d{3}) (\S+) (\S+)ms (\d+)\/(\d+) (\S+)$/.exec(line) ?? []
+  return { time, client, request, status, backend, times, read: Number(read), written: Number(written), outcome }
 }
 
-test('a connection is one line of text when it closes', async () => {
+test('writes a line of text when a connection closes', async () => {
   const backend = await Backend.start()
   const { port, logged } = await startService({ backends: [{ id: 'a', port: backend.port }], log: 'text' })
   const before = Date.now()
@@ -37,6 +39,7 @@ test('a connection is one line of text when it closes', async () => {
   expect(rest).toEqual({
     client: `127.0.0.1:${localPort}`,
     request: '"GET / HTTP/1.1"',
+    status: '-',
     backend: 'a',
     read: GET.length,
     written: OK.length,
@@ -48,7 +51,7 @@ test('a connection is one line of text when it closes', async () => {
   expect(total).toBeGreaterThanOrEqual(Math.round((head + connect_) * 10) / 10 - 0.2)
 })
 
-test('a connection is one object of JSON when it closes', async () => {
+test('writes a JSON object when a connection closes', async () => {
   const backend = await Backend.start()
   const { port, logged } = await startService({ backends: [{ id: 'a', port: backend.port }], log: 'json' })
   await converse(port, backend)
@@ -57,6 +60,7 @@ test('a connection is one object of JSON when it closes', async () => {
     time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
     client: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
     request: 'GET / HTTP/1.1',
+    status: null,
     backend: 'a',
     headMs: expect.any(Number),
     connectMs: expect.any(Number),
@@ -67,7 +71,30 @@ test('a connection is one object of JSON when it closes', async () => {
   })
 })
 
-test('the request line is as it came, whatever a hook has made of it', async () => {
+test('writes the status of each response with every request, and of answers of its own in both modes', async () => {
+  const backend = await Backend.start()
+  const hooks = { lookup: (head: Head) => (head.target === '/own' ? new Response(null, { status: 204 }) : undefined) }
+  for (const requests of ['first', 'every'] as const) {
+    const { port, logged } = await startService({
+      backends: [{ id: 'a', port: backend.port }],
+      ...{ log: 'json', hooks, requests },
+    })
+    await endWith(port, GET.replace('/', '/own'))
+    await endWith(port, 'BAD\r\n\r\n')
+    const client = await connect(port)
+    client.write(GET)
+    const peer = await backend.next()
+    await peer.until('\r\n\r\n')
+    client.end()
+    peer.end(OK.replace('200 OK', '404 Not Found'))
+    await client.ended()
+    const lines = (await logged.untilCount(3)).map((line) => JSON.parse(line))
+    const found = requests === 'every' ? 404 : null
+    expect(lines.map(({ status }) => status)).toEqual([204, 400, found])
+  }
+})
+
+test('writes the request line as received, without edits of hooks', async () => {
   const hooks = {
     lookup: (head: { first: string }) => {
       head.first = 'GET /other HTTP/1.1'
@@ -79,20 +106,20 @@ test('the request line is as it came, whatever a hook has made of it', async () 
   expect(fieldsOf((await logged.untilCount(1))[0]!).request).toBe('"GET / HTTP/1.1"')
 })
 
-test('the outcome names each error in order, and ok where it went on after them', async () => {
+test('writes the errors in order, and ok if the connection recovered', async () => {
   const dead = { id: 'dead', port: await deadPort() }
   const backends = [dead, { ...(await startBackend()), backup: true }]
   const { port, logged, service } = await startService({ backends, log: 'text', sticky: STICKY })
   await get(port)
   expect(fieldsOf((await logged.untilCount(1))[0]!)).toMatchObject({ backend: 'a', outcome: 'CONNECT_FAILED,ok' })
-  service.balancer.remove('a')
+  service.pools.get('default').remove('a')
   expect(await endWith(port)).toMatch(/^HTTP\/1.1 503 /)
   const line = (await logged.untilCount(2))[1]!
   expect(fieldsOf(line)).toMatchObject({ request: '"GET / HTTP/1.1"', backend: '-', outcome: 'NO_DESTINATION' })
   expect(line).toMatch(/ [\d.]+\/-\/[\d.]+ms /)
 })
 
-test('without a request there is a line only where something went wrong', async () => {
+test('writes a line without a request only after an error', async () => {
   const backend = await Backend.start()
   const { port, logged, service } = await startService({ backends: [{ id: 'a', port: backend.port }], log: 'text' })
   const silent = await connect(port)
@@ -109,7 +136,7 @@ test('without a request there is a line only where something went wrong', async 
   expect(lines[0]).toMatch(/ -\/-\/[\d.]+ms 14\/\d+ BAD_HEAD$/)
 })
 
-test('a client of a Unix socket, and one of IPv6', async () => {
+test('writes clients of Unix sockets and of IPv6', async () => {
   const path = join(temporaryDirectory(), 'x.sock')
   const listen = [{ path }, { port: 0, host: '::1' }]
   const { service, logged } = await startService({ backends: [await startBackend()], log: 'text', listen })
@@ -120,11 +147,36 @@ test('a client of a Unix socket, and one of IPv6', async () => {
   expect(six?.client).toMatch(/^\[::1\]:\d+$/)
 })
 
+test('does not treat a TCP client that left before accept as a Unix socket client', async () => {
+  const backend = await Backend.start()
+  const hooks = { errback: () => ({ port: backend.port, host: '127.0.0.1' }) }
+  const { port, logged } = await startService({ log: 'json', hooks, forwarded: true, trust: ['unix'] })
+  const early = await EarlyResets.start(port, GET)
+  early.begin(1)
+  early.wait()
+  expect(JSON.parse((await logged.untilCount(1))[0]!)).toMatchObject({
+    client: null,
+    request: null,
+    outcome: 'CLIENT_RESET',
+  })
+  expect(backend.accepted).toBe(0)
+})
+
+test('writes the IPv4 address of an IPv4 client of a dual-stack listener', async () => {
+  const { service, logged } = await startService({
+    backends: [await startBackend()],
+    log: 'text',
+    listen: [{ port: 0, host: '::' }],
+  })
+  await get({ host: '127.0.0.1', port: new URL(service.addresses[0]!.replace('*', 'a')).port })
+  expect(fieldsOf((await logged.untilCount(1))[0]!).client).toMatch(/^127\.0\.0\.1:\d+$/)
+})
+
 test.each([
   [{ port: 1, host: '127.0.0.1' }, '127.0.0.1:1'],
   [{ port: 1, host: '::1' }, '[::1]:1'],
   [{ path: '/nowhere/x y.sock' }, 'unix:/nowhere/x\\x20y.sock'],
-])('a Dest of a hook goes by its address: %j', async (dest, name) => {
+])('writes the address of a hook`s Dest: %j', async (dest, name) => {
   const { port, logged } = await startService({ log: 'text', hooks: { lookup: () => dest } })
   await endWith(port)
   expect(fieldsOf((await logged.untilCount(1))[0]!).backend).toBe(name)
@@ -135,15 +187,12 @@ const FORGED = 'GET /"\xe4\\\x9b31m" HTTP/1.1'
 test.each([
   ['text', '"GET /\\"\\xe4\\\\\\x9b31m\\" HTTP/1.1"'],
   ['json', String.raw`"request":"GET /\"\u00e4\\\u009b31m\" HTTP/1.1"`],
-] as const)(
-  'a request line of other bytes can neither break out of its quotes nor be obeyed: %s',
-  async (log, expected) => {
-    const hooks = { lookup: () => undefined }
-    const { port, logged } = await startService({ log, hooks })
-    await endWith(port, `${FORGED}\r\nHost: a\r\n\r\n`)
-    expect((await logged.untilCount(1))[0]).toContain(expected)
-  },
-)
+] as const)('escapes special bytes of a request line: %s', async (log, expected) => {
+  const hooks = { lookup: () => undefined }
+  const { port, logged } = await startService({ log, hooks })
+  await endWith(port, `${FORGED}\r\nHost: a\r\n\r\n`)
+  expect((await logged.untilCount(1))[0]).toContain(expected)
+})
 
 test('no byte of a request or an id forges a line', () => {
   const text = fc.string({ unit: fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)) })
@@ -154,6 +203,7 @@ test('no byte of a request or an id forges a line', () => {
         time: new Date(0),
         client: 'unix',
         request,
+        status: 200,
         backend: backend || 'a',
         headMs: 1,
         connectMs: undefined,
@@ -172,10 +222,10 @@ test('no byte of a request or an id forges a line', () => {
   )
 })
 
-test('nobody listens to the channels where nothing is logged', async () => {
+test('does not subscribe to channels without a log', async () => {
   const channels = ['open', 'routed', 'close'].map((name) => channel(`badass:connection:${name}`))
   const { service } = await startService({ backends: [await startBackend()] })
-  // The balancer listens to the others, to count.
+  // The balancer subscribes to the other channels.
   expect(channels[0]!.hasSubscribers).toBe(false)
   service.stop()
   const other = await startService({ backends: [await startBackend()], log: 'text' })
@@ -184,7 +234,7 @@ test('nobody listens to the channels where nothing is logged', async () => {
   expect(channels.map((one) => one.hasSubscribers)).toEqual([false, false, false])
 })
 
-/** A stream whose reader takes one write at a time, when it is let. */
+/** A stream that completes one write at a time, on demand. */
 class Slow extends Writable {
   taken = ''
   #next: (() => void) | undefined
@@ -194,7 +244,7 @@ class Slow extends Writable {
     this.#next = done
   }
 
-  /** Takes what waits, to its end. */
+  /** Completes all writes. */
   async take(): Promise<void> {
     while (this.writableLength > 0) {
       this.#next?.()
@@ -203,14 +253,14 @@ class Slow extends Writable {
   }
 }
 
-test('lines that wait for a slow reader are bounded; what is dropped is counted, and told of', async () => {
+test('bounds the buffer for a slow reader, and reports the number of dropped lines', async () => {
   const said: string[] = []
   const stream = new Slow()
   const { write } = new Output(stream, (line) => said.push(line))
   const line = 'x'.repeat(1023)
   for (let i = 0; i < 5000; i++) write(line)
   expect(stream.writableLength).toBeLessThanOrEqual(1 << 20)
-  expect(said).toEqual(['the access log is read too slowly: lines are dropped'])
+  expect(said).toEqual(['the reader of the access log is too slow: dropping lines'])
   await stream.take()
   const kept = stream.taken.length / 1024
   expect(said.slice(1)).toEqual([`${5000 - kept} lines of the access log were dropped`])
@@ -220,7 +270,7 @@ test('lines that wait for a slow reader are bounded; what is dropped is counted,
   expect(said).toHaveLength(2)
 })
 
-test('a single line that is longer than all that may wait is written', async () => {
+test('writes a single line that is longer than the buffer', async () => {
   const stream = new Slow()
   const { write } = new Output(stream)
   write('x'.repeat(2 << 20))
@@ -230,7 +280,7 @@ test('a single line that is longer than all that may wait is written', async () 
   expect(stream.taken.endsWith('x\nafter\n')).toBe(true)
 })
 
-test('a reader that has left, and a disk that is full for a while, are told of once', async () => {
+test('reports once that the reader has left, or that the disk is full for a while', async () => {
   const said: string[] = []
   const failures = ['ENOSPC', 'ENOSPC', undefined, 'EPIPE']
   let writes = 0
@@ -242,7 +292,7 @@ test('a reader that has left, and a disk that is full for a while, are told of o
       done(code === undefined ? null : Object.assign(new Error(`write ${code}`), { code }))
     },
   })
-  // What Node's own stdout does, which goes on after an error.
+  // Like Node's stdout, it continues after an error.
   stream._destroy = (_, done) => done(null)
   const { write } = new Output(stream, (line) => said.push(line))
   for (let i = 0; i < 6; i++) {

@@ -25,7 +25,7 @@ function certificateFiles(): { cert: string; key: string } {
   return files
 }
 
-/** A socket that has sent a header. */
+/** Opens a socket and sends a header. */
 function announced(to: net.NetConnectOpts, header: Buffer | string): net.Socket {
   const socket = net.connect({ ...to, ...half })
   onTestFinished(() => void socket.destroy())
@@ -33,7 +33,7 @@ function announced(to: net.NetConnectOpts, header: Buffer | string): net.Socket 
   return socket
 }
 
-/** A request over a socket, which is given to TLS first where that is wanted. */
+/** Sends a request over a socket, over TLS if `isSecure`. */
 async function getOver(socket: net.Socket, isSecure: boolean): Promise<Got> {
   const over = isSecure ? tls.connect({ socket, ca: certificate().cert, servername: 'localhost' }) : socket
   const create = (options: http.RequestOptions) =>
@@ -41,7 +41,7 @@ async function getOver(socket: net.Socket, isSecure: boolean): Promise<Got> {
   return get({}, { 'X-Forwarded-For': '9.9.9.9' }, create as typeof http.request)
 }
 
-/** The same after a header. */
+/** Sends a header and a request. */
 async function ask(to: net.NetConnectOpts, header: Buffer | string, isSecure = false): Promise<Got> {
   return getOver(announced(to, header), isSecure)
 }
@@ -56,7 +56,7 @@ test.each([
   [false, 'version 2', block()],
   [true, 'version 1', LINE],
   [true, 'version 2', block()],
-])('backends and the log learn of the client: TLS %s, %s', async (isSecure, _, header) => {
+])('gives backends and the log the client of the header: TLS %s, %s', async (isSecure, _, header) => {
   const { port, logged, service } = await startService({
     backends: [await startBackend()],
     tls: isSecure ? [certificateFiles()] : [],
@@ -73,7 +73,7 @@ test.each([
   expect(service.counters).toMatchObject({ accepted: 1, badHeads: 0 })
 })
 
-test('who is trusted with X-Forwarded-For, and the key of a client, go by the client', async () => {
+test('uses the client of the header for --trust and the key', async () => {
   const backends = await Promise.all(['a', 'b', 'c'].map((id) => startBackend(id)))
   const { port } = await startService({
     backends,
@@ -98,37 +98,34 @@ test('who is trusted with X-Forwarded-For, and the key of a client, go by the cl
   expect(new Set([...ids.values()].flatMap((one) => [...one])).size).toBeGreaterThan(1)
 })
 
-test('headers come by a Unix socket as well', async () => {
+test('accepts headers over a Unix socket', async () => {
   const path = join(temporaryDirectory(), 'a.sock')
   await startService({ listen: [{ path }], backends: [await startBackend()], proxyProtocol: ['unix'], forwarded: true })
   expect((await ask({ path }, LINE)).headers['x-forwarded-for']).toBe('192.0.2.1')
 })
 
-test.each([false, true])(
-  'what is refused is counted, logged, and told of once in a while: TLS %s',
-  async (isSecure) => {
-    const backend = await Backend.start()
-    const { port, said, logged, service } = await startService({
-      backends: [{ port: backend.port }],
-      tls: isSecure ? [certificateFiles()] : [],
-      proxyProtocol: [host],
-      log: 'text',
-    })
-    for (const bytes of [GET, LINE.replace('5000', '65536'), '\x16\x03\x01\x02\0']) {
-      await reset(new Peer(announced({ port, host }, Buffer.from(bytes, 'latin1'))))
-    }
-    await logged.untilCount(3)
-    expect(logged.all.every((line) => / 127\.0\.0\.1:\d+ - - .* BAD_PROXY_HEADER$/.test(line))).toBe(true)
-    expect(said.all).toEqual([
-      'refused 127.0.0.1: BAD_PROXY_HEADER: the PROXY header was refused: NOT_PROXY: ' +
-        'the first bytes are not those of a PROXY header (at byte 0)',
-    ])
-    expect(service.counters).toMatchObject({ badHeads: 3, connected: 0, bytesWritten: 0 })
-    expect(backend.accepted).toBe(0)
-  },
-)
+test.each([false, true])('counts, logs and sometimes prints refused connections: TLS %s', async (isSecure) => {
+  const backend = await Backend.start()
+  const { port, said, logged, service } = await startService({
+    backends: [{ port: backend.port }],
+    tls: isSecure ? [certificateFiles()] : [],
+    proxyProtocol: [host],
+    log: 'text',
+  })
+  for (const bytes of [GET, LINE.replace('5000', '65536'), '\x16\x03\x01\x02\0']) {
+    await reset(new Peer(announced({ port, host }, Buffer.from(bytes, 'latin1'))))
+  }
+  await logged.untilCount(3)
+  expect(logged.all.every((line) => / 127\.0\.0\.1:\d+ - - .* BAD_PROXY_HEADER$/.test(line))).toBe(true)
+  expect(said.all).toEqual([
+    'refused 127.0.0.1: BAD_PROXY_HEADER: the PROXY header was refused: NOT_PROXY: ' +
+      'the first bytes are not those of a PROXY header (at byte 0)',
+  ])
+  expect(service.counters).toMatchObject({ badHeads: 3, connected: 0, bytesWritten: 0 })
+  expect(backend.accepted).toBe(0)
+})
 
-test.each([false, true])('a peer that is not trusted is refused: TLS %s', async (isSecure) => {
+test.each([false, true])('refuses an untrusted peer: TLS %s', async (isSecure) => {
   const { port, said, service } = await startService({
     backends: [await startBackend()],
     tls: isSecure ? [certificateFiles()] : [],
@@ -139,7 +136,7 @@ test.each([false, true])('a peer that is not trusted is refused: TLS %s', async 
   expect(service.counters.badHeads).toBe(1)
 })
 
-test.each([false, true])('a header that is late is refused: TLS %s', async (isSecure) => {
+test.each([false, true])('refuses a late header: TLS %s', async (isSecure) => {
   const { port, said } = await startService({
     backends: [await startBackend()],
     tls: isSecure ? [certificateFiles()] : [],
@@ -150,7 +147,7 @@ test.each([false, true])('a header that is late is refused: TLS %s', async (isSe
   await said.until('PROXY_HEADER_TIMEOUT')
 })
 
-test.each([false, true])('a drain does not wait for those that have sent no header: TLS %s', async (isSecure) => {
+test.each([false, true])('a drain does not wait for clients without a header: TLS %s', async (isSecure) => {
   const { port, service } = await startService({
     backends: [await startBackend()],
     tls: isSecure ? [certificateFiles()] : [],
@@ -158,14 +155,14 @@ test.each([false, true])('a drain does not wait for those that have sent no head
   })
   const [silent, partial] = [await connect(port), await connect(port)]
   await partial.flush('PROXY ')
-  // One that has come later has been accepted after them.
+  // A later client has been accepted, so they have been accepted too.
   await ask({ port, host }, LINE, isSecure)
-  // Under TLS there is nobody to reset them.
+  // Nothing resets them before TLS.
   const over = [silent, partial].map((client) => client.ended().catch(() => undefined))
   await Promise.all([service.drain(), ...over])
 })
 
-test('a reload puts it in force, and out of it, for those that come then', async () => {
+test('a reload turns it on and off for new connections', async () => {
   const given = { backends: [await startBackend()], tls: [certificateFiles()], forwarded: true }
   const { port, service } = await startService(given)
   const plain = { port, host, ca: certificate().cert } as object
@@ -177,7 +174,7 @@ test('a reload puts it in force, and out of it, for those that come then', async
   expect((await get(plain, {}, https.request)).headers['x-forwarded-for']).toBe(host)
 })
 
-test.each([1, 2] as const)('one badass tells another, over TLS on each hop, by version %i', async (sendProxy) => {
+test.each([1, 2] as const)('passes the client on to another badass over TLS, with version %i', async (sendProxy) => {
   const files = certificateFiles()
   const ca = certificate().cert
   const last = await startService({
@@ -203,5 +200,5 @@ test.each([1, 2] as const)('one badass tells another, over TLS on each hop, by v
   expect(headers['x-forwarded-for']).toBe('127.0.0.9')
   for (const { service } of [last, middle]) expect(service.counters.badHeads).toBe(0)
   for (const { service } of [middle, first])
-    expect(service.balancer.backends).toMatchObject([{ state: 'up', failures: 0 }])
+    expect(service.pools.backends).toMatchObject([{ state: 'up', failures: 0 }])
 })

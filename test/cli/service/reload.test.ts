@@ -9,6 +9,7 @@ import { Backend, connect, listen } from '../../helpers/net.ts'
 import { converse, expectNoWarnings, GET, OK } from '../../helpers/proxy.ts'
 import { temporaryDirectory } from '../../helpers/temporary.ts'
 import { certificate, connectTls } from '../../helpers/tls.ts'
+import { turn, turns } from '../../helpers/turns.ts'
 import { ADMIN, configOf, get, portOf, STICKY, startBackend, startService } from './support.ts'
 
 expectNoWarnings()
@@ -23,7 +24,7 @@ function savePair(): { cert: string; key: string } {
   return files
 }
 
-test('under traffic no connection fails, old or new', async () => {
+test('no connection fails under traffic', async () => {
   const held = await Backend.start()
   const [a, b] = [await startBackend('a'), await startBackend('b')]
   const hooks: Config['hooks'] = {
@@ -70,11 +71,11 @@ test('under traffic no connection fails, old or new', async () => {
   long.end()
   await long.ended()
   await Promise.all([long.closed(), peer.closed()])
-  // One generation after the other has gone, and what it counted is still known.
+  // The old generations are gone, and their counters are still included.
   expect(service.counters).toMatchObject({ accepted: count + 1, connected: count + 1, open: 0, connectFailures: 0 })
 })
 
-test('listeners come and go, and the one that stays is never closed', async () => {
+test('opens and closes listeners, and keeps one that stays open', async () => {
   const path = join(temporaryDirectory(), 'x.sock')
   const backends = [await startBackend()]
   const { service, port } = await startService({ backends, listen: [LOOPBACK] })
@@ -88,14 +89,14 @@ test('listeners come and go, and the one that stays is never closed', async () =
   expect(service.addresses).toEqual([`unix:${path}`])
   await expect(connect(port)).rejects.toThrow('ECONNREFUSED')
   await expect(connect({ port: portOf(six), host: '::1' })).rejects.toThrow('ECONNREFUSED')
-  // Accepted before, and nothing said yet: it is served nevertheless.
+  // Accepted before the reload, without a request so far. It is still served.
   early.write(GET)
   expect(await early.until('"id":"a"')).toMatch(/^HTTP\/1.1 200 /)
   service.stop()
   expect(existsSync(path)).toBe(false)
 })
 
-test('what is new holds for who comes, and what was for who came', async () => {
+test('uses the new config for new connections and the old config for open ones', async () => {
   const { port: held } = await startBackend('held')
   const a = await startBackend()
   const { service, port, logged } = await startService({ backends: [a] })
@@ -116,18 +117,55 @@ test('what is new holds for who comes, and what was for who came', async () => {
   expect(logged.all).toHaveLength(2)
 })
 
-test('the balancer stays: a backend that drains, drains on', async () => {
+test('kept-alive clients get Connection: close with their next response, and the new config afterwards', async () => {
+  const backends = [await startBackend()]
+  let answer: () => void = () => undefined
+  const answered = new Promise<void>((resolve) => {
+    answer = resolve
+  })
+  const named = (name: string): Partial<Config> => ({
+    backends,
+    requests: 'every',
+    hooks: {
+      lookup: async (head) => {
+        head.headers['X-Config'] = name
+        if (head.target === '/slow') await answered
+        return undefined
+      },
+    },
+  })
+  const { service, port } = await startService(named('old'))
+  const slow = await connect(port)
+  slow.write(GET.replace('/', '/slow'))
+  const silent = await connect(port)
+  while (service.counters.accepted < 2 || service.counters.bytesRead === 0) await turn()
+  await service.reload(configOf(named('new')))
+  answer()
+  silent.write(GET)
+  for (const client of [slow, silent]) {
+    expect(await client.ended()).toMatch(/^HTTP\/1.1 200 OK\r\n(?:.*\n)?Connection: close\r\n.*"x-config":"old"/s)
+    client.end()
+  }
+  const later = await connect(port)
+  later.write(GET)
+  const response = await later.until('"x-config":"new"')
+  expect(response).not.toContain('Connection: close')
+  while (service.counters.open > 1) await turn()
+  expect(service.counters).toMatchObject({ accepted: 3, outcomes: { ok: 2, silent: 0, CLIENT_RESET: 0 } })
+})
+
+test('keeps the balancer, with its draining backends', async () => {
   const [a, b] = [await startBackend('a'), await startBackend('b')]
   const { service, port, said } = await startService({ backends: [a, b] })
-  service.balancer.drain('a')
+  service.pools.drain('a')
   const c = await startBackend('c')
   await service.reload(configOf({ backends: [a, c] }))
   for (let i = 0; i < 4; i++) expect((await get(port)).id).toBe('c')
-  expect(service.balancer.backends).toMatchObject([{ id: 'a', draining: true }, { id: 'c' }])
-  expect(said.all.slice(1).toSorted()).toEqual(['backend b has gone', 'backend c has come'])
+  expect(service.pools.backends).toMatchObject([{ id: 'a', draining: true }, { id: 'c' }])
+  expect(said.all.slice(1).toSorted()).toEqual(['backend b was removed', 'backend c was added'])
 })
 
-test('TLS begins and ends on a listener that stays', async () => {
+test('turns TLS on and off on a listener that stays', async () => {
   const backends = [await startBackend()]
   const { service, port } = await startService({ backends })
   const secure = { port, host: '127.0.0.1', ca: certificate().cert } as object
@@ -145,23 +183,27 @@ test('TLS begins and ends on a listener that stays', async () => {
 const taken = { port: 0, host: '127.0.0.1' }
 const FAILURES: [what: string, given: () => Partial<Config>, message: string | RegExp][] = [
   [
-    'an address that is taken',
+    'an address in use',
     () => ({ listen: [LOOPBACK, LOOPBACK, taken] }),
-    /^cannot listen on .*: the address is taken$/,
+    /^cannot listen on .*: the address is in use$/,
   ],
-  ['an option of the balancer', () => ({ backends: [{ port: -1 }] }), /^backends\[0\]\.port: got -1; takes /],
-  ['a limit', () => ({ limits: { headTimeout: -1 } }), /^headTimeout: got -1; takes /],
-  ['a network that is none', () => ({ trust: ['x'] }), /^trust: got "x"; takes /],
+  [
+    'an option of the balancer',
+    () => ({ backends: [{ port: -1 }] }),
+    /^backends\[0\]\.port: expected an integer.*, got -1$/,
+  ],
+  ['a limit', () => ({ limits: { headTimeout: -1 } }), /^headTimeout: expected milliseconds.*, got -1$/],
+  ['an invalid network', () => ({ trust: ['x'] }), /^trust: expected an address.*, got "x"$/],
   [
     'a certificate',
     () => ({ tls: [{ cert: '/nowhere', key: '/nowhere' }] }),
     "tls: cannot read '/nowhere': no such file",
   ],
-  ['the admin page', () => ({ admin: { listen: taken, token: 'x' } }), /^cannot listen on .*: the address is taken$/],
-  ['the admin token', () => ({ admin: { ...ADMIN, token: 'a b' } }), /^token: takes /],
+  ['the admin page', () => ({ admin: { listen: taken, token: 'x' } }), /^cannot listen on .*: the address is in use$/],
+  ['the admin token', () => ({ admin: { ...ADMIN, token: 'a b' } }), /^token: expected /],
 ]
 
-test.each(FAILURES)('where one thing is wrong, all stays as it was: %s', async (_, given, message) => {
+test.each(FAILURES)('changes nothing after an error: %s', async (_, given, message) => {
   const server = net.createServer()
   taken.port = await listen(server)
   const path = join(temporaryDirectory(), 'x.sock')
@@ -182,12 +224,12 @@ test.each(FAILURES)('where one thing is wrong, all stays as it was: %s', async (
   expect(existsSync(path)).toBe(false)
   expect(await get(port)).toMatchObject({ id: 'a', headers: { 'x-forwarded-for': '127.0.0.1' } })
   expect(said.all).toEqual([])
-  // And the next one is taken.
+  // The next reload works.
   await service.reload(configOf({ backends: [b] }))
   expect((await get(port)).id).toBe('b')
 })
 
-test('reloads that come at once are done in turn: the last one counts', async () => {
+test('runs simultaneous reloads in order, and the last one wins', async () => {
   const [a, b, c] = [await startBackend('a'), await startBackend('b'), await startBackend('c')]
   const { service, port } = await startService({ backends: [a] })
   const wrong = configOf({ backends: [c], trust: ['x'] })
@@ -201,7 +243,7 @@ test('reloads that come at once are done in turn: the last one counts', async ()
   expect((await get(port)).id).toBe('c')
 })
 
-test('a name that is slow to be looked up does not hold up the next reload', async () => {
+test('a slow look-up does not delay the next reload', async () => {
   const names = await NameServer.start()
   names.set('app.test', 'silence')
   const a = await startBackend('a')
@@ -214,10 +256,10 @@ test('a name that is slow to be looked up does not hold up the next reload', asy
   await slow
 })
 
-test('an address that is in the way of its own successor is said to be', async () => {
+test('explains that an old address blocks its successor', async () => {
   const { service, port } = await startService({ listen: [LOOPBACK], admin: ADMIN })
   const adminPort = portOf(service.adminUrl)
-  const hint = 'the address is taken by this very process, which opens what is new before it closes what is old'
+  const hint = 'the address is in use by this process, which opens new addresses before it closes old ones'
   await expect(service.reload(configOf({ listen: [{ port }], admin: ADMIN }))).rejects.toThrow(
     new Error(`cannot listen on *:${port}: ${hint}`),
   )
@@ -227,7 +269,7 @@ test('an address that is in the way of its own successor is said to be', async (
   )
 })
 
-test('while it drains there is no reload, and one under way opens nothing', async () => {
+test('refuses a reload during a drain, and opens nothing in a running one', async () => {
   const path = join(temporaryDirectory(), 'x.sock')
   const backend = await Backend.start()
   const { service, port } = await startService({ backends: [{ port: backend.port }] })
@@ -247,7 +289,7 @@ test('while it drains there is no reload, and one under way opens nothing', asyn
   await expect(service.reload(configOf({}))).rejects.toThrow(ending)
 })
 
-test('a drain waits for those who came under a config before', async () => {
+test('a drain waits for connections of an old config', async () => {
   const backend = await Backend.start()
   const backends = [{ port: backend.port }]
   const { service, port } = await startService({ backends })
@@ -259,7 +301,8 @@ test('a drain waits for those who came under a config before', async () => {
   const drained = service.drain().then(() => {
     isOver = true
   })
-  // Accepted connections are all known by then.
+  // The listener closes after a turn in which no client waits in the kernel.
+  await turns(5)
   await expect(connect(port)).rejects.toThrow('ECONNREFUSED')
   expect(isOver).toBe(false)
   peer.end(OK)
@@ -268,7 +311,7 @@ test('a drain waits for those who came under a config before', async () => {
   await drained
 })
 
-test('stop ends those who came under a config before', async () => {
+test('stop ends connections of an old config', async () => {
   const backend = await Backend.start()
   const backends = [{ port: backend.port }]
   const { service, port } = await startService({ backends })
@@ -281,7 +324,7 @@ test('stop ends those who came under a config before', async () => {
   expect(client.error?.code).toBe('ECONNRESET')
 })
 
-test('a client that has left while its bytes are on their way counts until they have arrived', async () => {
+test('a client that has left counts until its bytes have arrived', async () => {
   const backend = await Backend.start()
   const backends = [{ port: backend.port }]
   const { service, port } = await startService({ backends })
@@ -303,7 +346,7 @@ test('a client that has left while its bytes are on their way counts until they 
   expect(service.counters).toMatchObject({ accepted: 2, open: 0, bytesRead: 2 * GET.length + (8 << 20) })
 })
 
-test('the admin page moves, changes its token, goes and comes', async () => {
+test('moves the admin page, changes its token, and turns it off and on', async () => {
   const backends = [await startBackend()]
   const { service } = await startService({ backends, admin: ADMIN })
   const drain = (token: string, url = service.adminUrl) =>
@@ -318,13 +361,13 @@ test('the admin page moves, changes its token, goes and comes', async () => {
   expect(await drain('wrong')).toBe(401)
   expect(await drain(token)).toBe(200)
 
-  // Another token at the same place.
+  // Another token at the same address.
   await service.reload(configOf({ backends, admin: { ...ADMIN, token: 'chosen' } }))
   expect(service.adminUrl).toBe(first.replace(/#.*/, ''))
   expect(await drain(token)).toBe(401)
   expect(await drain('chosen')).toBe(200)
 
-  // Our own again, and another place.
+  // The first token again, and another address.
   await service.reload(configOf({ backends, admin: { listen: { port: 0, host: '::1' }, token: undefined } }))
   const moved = service.adminUrl!
   expect(moved).toMatch(/^http:\/\/\[::1\]:\d+\/#token=/)

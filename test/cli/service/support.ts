@@ -4,38 +4,19 @@ import type { Config } from '../../../src/cli/config/config.ts'
 import { Service } from '../../../src/cli/service/service.ts'
 import { connect, listen } from '../../helpers/net.ts'
 import { GET } from '../../helpers/proxy.ts'
+import { DEFAULTS } from '../config/support.ts'
 
 const LOOPBACK = { port: 0, host: '127.0.0.1' }
 
-/** A config with every default in its place, on a free port of loopback. */
+/** A config with all defaults, on a free port of loopback. */
 export function configOf(given: Partial<Config>): Config {
-  return {
-    listen: [LOOPBACK],
-    workers: 1,
-    backends: [],
-    algorithm: 'round-robin',
-    key: 'client',
-    failover: 'redispatch',
-    health: undefined,
-    sticky: undefined,
-    secret: undefined,
-    everyRequest: false,
-    forwarded: false,
-    trust: [],
-    tls: [],
-    admin: undefined,
-    log: 'none',
-    grace: 30_000,
-    limits: {},
-    hooks: {},
-    ...given,
-  }
+  return { ...DEFAULTS, listen: [LOOPBACK], ...given }
 }
 
 export const STICKY = { name: 'sticky', insert: true, indirect: true }
 export const ADMIN = { listen: LOOPBACK, token: undefined }
 
-/** Lines that somebody writes, to be waited for. */
+/** Collects lines, and lets a test wait for one. */
 export class Lines {
   readonly all: string[] = []
   #wake: () => void = () => undefined
@@ -45,7 +26,7 @@ export class Lines {
     this.#wake()
   }
 
-  /** Resolves with the first line, of those from `from` on, that includes the text. */
+  /** Resolves with the first line from index `from` on that includes the text. */
   async until(text: string, from = 0): Promise<string> {
     for (;;) {
       const line = this.all.slice(from).find((one) => one.includes(text))
@@ -68,13 +49,13 @@ export class Lines {
 
 export interface Started {
   service: Service
-  /** Of the first address. */
+  /** The port of the first address. */
   port: number
   said: Lines
   logged: Lines
 }
 
-/** Starts a service, until the test is over. */
+/** Starts a service. The test's end stops it. */
 export async function startService(given: Partial<Config>): Promise<Started> {
   const said = new Lines()
   const logged = new Lines()
@@ -88,14 +69,14 @@ export function portOf(url: string | undefined): number {
   return Number(new URL(url!).port)
 }
 
-/** What a backend of `startBackend` answers. */
+/** The answer of a backend of `startBackend`. */
 interface Seen {
   id: string
   url: string
   headers: http.IncomingHttpHeaders
 }
 
-/** A backend that tells its name and what it was asked, until the test is over. Returns its options. */
+/** Starts a backend that answers with its name and the request. Returns its options. */
 export async function startBackend(id = 'a'): Promise<{ id: string; port: number }> {
   const server = http.createServer((request, response) => {
     const seen: Seen = { id, url: request.url!, headers: request.headers }
@@ -109,7 +90,7 @@ export interface Got extends Seen {
   cookies: string[]
 }
 
-/** One request on a connection of its own, to a backend of `startBackend`. */
+/** Sends one request on a new connection, to a backend of `startBackend`. */
 export async function get(
   to: number | http.RequestOptions,
   headers: http.OutgoingHttpHeaders = {},
@@ -130,7 +111,7 @@ export async function get(
   return { status, cookies, ...seen }
 }
 
-/** Sends a request and ends with it, so that nobody waits for the other; returns the answer. */
+/** Sends a request and a FIN. Returns the answer. */
 export async function endWith(port: number, request = GET): Promise<string> {
   const client = await connect(port)
   client.end(request)

@@ -1,27 +1,30 @@
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import https from 'node:https'
 import net from 'node:net'
 import { join } from 'node:path'
 import tls from 'node:tls'
+import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
 import { ConfigError } from '../../../src/cli/config/config.ts'
-import { Certificates, CertificateWatch } from '../../../src/cli/service/certificates.ts'
+import { Certificates, FileWatch } from '../../../src/cli/service/certificates.ts'
 import { Service } from '../../../src/cli/service/service.ts'
 import { NameServer } from '../../helpers/dns.ts'
 import { Backend, connect, type Peer } from '../../helpers/net.ts'
 import { expectNoWarnings, GET, OK } from '../../helpers/proxy.ts'
+import { LINE } from '../../helpers/proxy-header.ts'
 import { temporaryDirectory } from '../../helpers/temporary.ts'
 import { type Certificate, certificate, connectTls, makeCertificate } from '../../helpers/tls.ts'
 import { turn } from '../../helpers/turns.ts'
-import { ADMIN, configOf, get, Lines, STICKY, startBackend, startService } from './support.ts'
+import { ADMIN, configOf, endWith, get, Lines, STICKY, startBackend, startService } from './support.ts'
 
 expectNoWarnings()
 
 const exact = makeCertificate(['DNS:www.a.test'])
 const wildcard = makeCertificate(['DNS:*.a.test', 'DNS:b.test'])
 
-/** Writes a pair into a directory of its own. */
+/** Writes a certificate and its key into a new directory. */
 function save({ cert, key }: Certificate, directory = temporaryDirectory()): { cert: string; key: string } {
   const files = { cert: join(directory, 'cert.pem'), key: join(directory, 'key.pem') }
   writeFileSync(files.cert, cert)
@@ -29,7 +32,7 @@ function save({ cert, key }: Certificate, directory = temporaryDirectory()): { c
   return files
 }
 
-/** The names of the certificate that a client gets. */
+/** Returns the names of the certificate that a client gets. */
 async function namesAt(port: number, servername?: string): Promise<string | undefined> {
   const name = servername === undefined ? {} : { servername }
   const peer = await connectTls(port, { rejectUnauthorized: false, ...name })
@@ -38,14 +41,14 @@ async function namesAt(port: number, servername?: string): Promise<string | unde
   return subjectaltname
 }
 
-/** Resolves when the other side has ended the connection, by whichever way. */
+/** Resolves when the other side has ended or reset the connection. */
 async function over(peer: Peer): Promise<void> {
   await peer.ended().catch(() => undefined)
 }
 
 const LOCAL = 'DNS:localhost, DNS:backend.test, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1'
 
-test('TLS ends here: the backend gets the bytes, and hears that it was https', async () => {
+test('terminates TLS, and sends the backend the bytes with X-Forwarded-Proto: https', async () => {
   const { service, port } = await startService({
     backends: [await startBackend()],
     tls: [save(certificate())],
@@ -60,7 +63,22 @@ test('TLS ends here: the backend gets the bytes, and hears that it was https', a
   expect(got.cookies).toHaveLength(1)
 })
 
-test('each side may end first', async () => {
+test('trusts a TLS client of a Unix socket if unix is listed', async () => {
+  const backend = await Backend.start()
+  const path = join(temporaryDirectory(), 's')
+  await startService({
+    backends: [{ port: backend.port }],
+    listen: [{ path }],
+    tls: [save(certificate())],
+    forwarded: true,
+    trust: ['unix'],
+  })
+  const client = await connectTls(0, { path, servername: 'localhost' })
+  client.write('GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n')
+  expect(await (await backend.next()).until('\r\n\r\n')).toContain('X-Forwarded-For: 192.0.2.1\r\n')
+})
+
+test('lets each side end first', async () => {
   const backend = await Backend.start()
   const { port } = await startService({ backends: [{ port: backend.port }], tls: [save(certificate())] })
   const client = await connectTls(port)
@@ -81,14 +99,14 @@ test.each([
   ['unknown.test', LOCAL],
   [undefined, LOCAL],
   ['-.a b', LOCAL],
-])('a client that asks for %s gets the certificate of %s', async (name, expected) => {
-  // The wildcard stands before the name itself, which is closer.
+])('gives a client that requests %s the certificate of %s', async (name, expected) => {
+  // The wildcard is listed before the exact name, which takes precedence.
   const pairs = [save(certificate()), save(wildcard), save(exact)]
   const { port } = await startService({ tls: pairs })
   expect(await namesAt(port, name)).toBe(expected)
 })
 
-test('speaks HTTP/1.1 to who asks for a protocol, and nothing to who only knows others', async () => {
+test('negotiates HTTP/1.1, and refuses clients that only offer other protocols', async () => {
   const backend = await Backend.start()
   const { port } = await startService({ backends: [{ port: backend.port }], tls: [save(certificate())] })
   const peer = await connectTls(port, { ALPNProtocols: ['h2', 'http/1.1'] })
@@ -96,50 +114,107 @@ test('speaks HTTP/1.1 to who asks for a protocol, and nothing to who only knows 
   await expect(connectTls(port, { ALPNProtocols: ['h2'] })).rejects.toThrow(/no application protocol/)
 })
 
-test('handshakes that fail are not told of, and harm nobody', async () => {
+test('counts failed handshakes, and prints each reason once', async () => {
   const { port, said, logged, service } = await startService({
     backends: [await startBackend()],
     tls: [save(certificate())],
     log: 'text',
   })
-  const plain = await connect(port)
-  plain.write(GET)
-  await over(plain)
+  // A check that only connects does not count.
   const resetting = await connect(port)
   resetting.reset()
   const ending = await connect(port)
   ending.end()
   await ending.ended()
-  await expect(connectTls(port, { ca: exact.cert })).rejects.toThrow('self-signed certificate')
+  const old = { maxVersion: 'TLSv1.1', minVersion: 'TLSv1', ciphers: 'DEFAULT@SECLEVEL=0' } as const
+  for (let i = 0; i < 2; i++) await expect(connectTls(port, old)).rejects.toThrow(/alert protocol version/)
+  await expect(connectTls(port, { ALPNProtocols: ['h2'] })).rejects.toThrow(/no application protocol/)
+  // curl checks the certificate during the handshake and sends an alert.
+  await expect(promisify(execFile)('curl', ['-sS', `https://127.0.0.1:${port}/`])).rejects.toThrow(/certificate/)
+  const leaving = await connect(port)
+  leaving.write(Buffer.from('160301', 'hex'))
+  leaving.end()
+  await over(leaving)
   const target = { port, host: '127.0.0.1', ca: certificate().cert } as object
   expect((await get(target, {}, https.request)).id).toBe('a')
   await logged.untilCount(1)
   expect(logged.all).toHaveLength(1)
-  expect(said.all).toEqual([])
-  // The one whose issuer was unknown had shaken hands: with TLS 1.3 that is news of the client's.
-  expect(service.counters.accepted).toBeLessThanOrEqual(2)
+  expect(said.all).toEqual([
+    'TLS handshake with 127.0.0.1 failed: the TLS version of the client is too old (ERR_SSL_UNSUPPORTED_PROTOCOL)',
+    'TLS handshake with 127.0.0.1 failed: the client does not offer http/1.1 (ERR_SSL_NO_APPLICATION_PROTOCOL)',
+    // If the client has already left, its address is unknown.
+    expect.stringMatching(
+      /^TLS handshake with .+ failed: the client refused the certificate: unknown issuer \(ERR_SSL_TLSV1_ALERT_UNKNOWN_CA\)$/,
+    ),
+    expect.stringMatching(/^TLS handshake with .+ failed: the client closed the connection \(ECONNRESET\)$/),
+  ])
+  expect(service.counters).toMatchObject({ handshakeFailures: 5, accepted: 1 })
 })
 
-test('a handshake that stalls is ended', async () => {
+test.each(['GET', 'DELETE', 'OPTIONS', 'propfind'])(
+  'answers plain HTTP with %s by a 400 that asks for TLS',
+  async (method) => {
+    const { port, said, service } = await startService({
+      backends: [await startBackend()],
+      tls: [save(certificate())],
+    })
+    for (let i = 0; i < 2; i++) {
+      const client = await connect(port)
+      // More bytes than badass reads to answer. The client must not be reset before it has read the answer.
+      client.write(`${method} / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n${'x'.repeat(1_000_000)}`)
+      client.end()
+      expect(await client.ended()).toMatch(
+        /^HTTP\/1\.1 400 Bad Request\r\n[\s\S]*\r\n\r\n400 Bad Request: this port speaks TLS; use https:\/\/\n$/,
+      )
+    }
+    expect(said.all).toEqual(['TLS handshake with 127.0.0.1 failed: the client sent plain HTTP'])
+    expect(service.counters).toMatchObject({ handshakeFailures: 2, accepted: 0 })
+  },
+)
+
+test('does so byte by byte, for HEAD, over a Unix socket and behind a PROXY header', async () => {
+  const path = join(temporaryDirectory(), 'x.sock')
+  const given = { tls: [save(certificate())], listen: [{ port: 0, host: '127.0.0.1' }, { path }] }
+  const { port, service } = await startService(given)
+  const slow = await connect(port)
+  for (const byte of GET) await slow.flush(byte)
+  slow.end()
+  expect(await slow.ended()).toMatch(/^HTTP\/1\.1 400 [\s\S]*use https/)
+  expect(await endWith(port, 'HEAD / HTTP/1.1\r\nHost: a\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 [\s\S]*\r\n\r\n$/)
+  const unix = net.connect(path)
+  unix.end(GET)
+  expect(Buffer.concat(await unix.toArray()).toString()).toMatch(/^HTTP\/1\.1 400 [\s\S]*use https/)
+  expect(service.counters.handshakeFailures).toBe(3)
+  const behind = await startService({
+    ...given,
+    listen: [{ port: 0, host: '127.0.0.1' }],
+    proxyProtocol: ['127.0.0.1'],
+  })
+  expect(await endWith(behind.port, LINE + GET)).toMatch(/^HTTP\/1\.1 400 [\s\S]*use https/)
+  // Two PROXY headers are another mistake.
+  expect(behind.service.counters).toMatchObject({ handshakeFailures: 1, accepted: 0 })
+})
+
+test('ends a stalled handshake', async () => {
   const { port } = await startService({ tls: [save(certificate())], limits: { headTimeout: 50 } })
   const client = await connect(port)
   await over(client)
   expect(client.text).toBe('')
 })
 
-test('a handshake that stalls holds up no drain', async () => {
+test('a stalled handshake does not delay a drain', async () => {
   const { service, port } = await startService({ tls: [save(certificate())], admin: ADMIN })
   const stalled = await connect(port)
-  // Accepted for sure: connections are accepted in order.
+  // Connections are accepted in order, so the first one has been accepted.
   await connectTls(port)
   await service.drain()
   await over(stalled)
 })
 
-test('a client whose handshake is under way when a drain begins is served', async () => {
+test('serves a client whose handshake is in progress when a drain starts', async () => {
   const backend = await Backend.start()
   const { service, port } = await startService({ backends: [{ port: backend.port }], tls: [save(certificate())] })
-  // The client's bytes go through a peer that holds them back.
+  // The client's bytes pass a relay that delays them.
   const raw = await connect(port)
   await connectTls(port)
   const drained = service.drain()
@@ -154,7 +229,7 @@ test('a client whose handshake is under way when a drain begins is served', asyn
   await drained
 })
 
-test('a client resumes its session, over a change of certificates too', async () => {
+test('resumes sessions, even after a change of certificates', async () => {
   const files = save(certificate())
   const backend = await Backend.start()
   const { port, said } = await startService({ backends: [{ port: backend.port }], tls: [files] })
@@ -171,12 +246,12 @@ test('a client resumes its session, over a change of certificates too', async ()
   expect((await sessionOf(ticket)).isReused).toBe(true)
   writeFileSync(files.cert, exact.cert)
   writeFileSync(files.key, exact.key)
-  await said.until('the new ones are in use')
+  await said.until('using the new ones')
   expect((await sessionOf(ticket)).isReused).toBe(true)
 })
 
-test('a certificate that is swapped by a link is in use soon after, and what was open stays open', async () => {
-  // As Kubernetes mounts a secret: files lead through ..data, which one rename points elsewhere.
+test('uses a certificate that is swapped by a link, and keeps open connections', async () => {
+  // Like a mounted secret in Kubernetes: the files are links through ..data, which a rename replaces.
   const directory = temporaryDirectory()
   const publish = (name: string, pair: Certificate) => {
     mkdirSync(join(directory, name))
@@ -195,14 +270,14 @@ test('a certificate that is swapped by a link is in use soon after, and what was
   const peer = await backend.next()
   expect(await namesAt(port)).toBe(LOCAL)
   publish('..2', exact)
-  expect(await said.until('certificates')).toBe('certificates have changed: the new ones are in use')
+  expect(await said.until('certificates')).toBe('certificates changed; using the new ones')
   expect(await namesAt(port)).toBe('DNS:www.a.test')
   peer.end(OK)
   client.end()
   expect(await client.ended()).toBe(OK)
 })
 
-test('a certificate that changes while the service starts is in use soon after', async () => {
+test('uses a certificate that changes while the service starts', async () => {
   const names = await NameServer.start()
   names.set('app.test', 'silence')
   const files = save(certificate())
@@ -210,41 +285,42 @@ test('a certificate that changes while the service starts is in use soon after',
   const said = new Lines()
   const config = configOf({
     backends: [{ dns: 'app.test', port: 1 }],
-    // The watch would look within the time that this takes.
+    // The watch would check during this time.
     dns: { servers: [names.address], timeout: 2_500 },
     tls: [files],
     admin: { listen: { path }, token: undefined },
   })
   const starting = Service.start(config, { say: said.add, log: () => undefined })
-  // It comes when the certificates have been read, and goes on to wait for the DNS.
+  // The line appears after the certificates were read, before the DNS answers.
   while (!existsSync(path)) await turn()
   save(exact, join(files.cert, '..'))
   const service = await starting
   onTestFinished(() => service.stop())
-  await said.until('the new ones are in use')
+  await said.until('using the new ones')
   expect(await namesAt(Number(new URL(service.addresses[0]!).port))).toBe('DNS:www.a.test')
 })
 
-test('after a reload only the files of the new config count', async () => {
+test('reads only the files of the new config after a reload', async () => {
   const before = save(certificate())
   const after = save(certificate())
   const { service, port, said } = await startService({ tls: [before] })
   await service.reload(configOf({ tls: [after] }))
   save(exact, join(before.cert, '..'))
-  // By the second time, whoever still looked at the others would have.
+  // After the second line, a watch of the old files would have noticed.
   for (const [times, pair] of [wildcard, certificate()].entries()) {
     save(pair, join(after.cert, '..'))
     await said.untilCount(times + 1)
   }
-  expect(said.all).toEqual(Array(2).fill('certificates have changed: the new ones are in use'))
+  expect(said.all).toEqual(Array(2).fill('certificates changed; using the new ones'))
   expect(await namesAt(port)).toBe(LOCAL)
 })
 
-/** A watch on a pair that looks often. */
+/** A watch that checks a pair often. */
 async function watch(files: { cert: string; key: string }) {
   const events = new Lines()
-  const [started, certificates] = await CertificateWatch.load(
-    [files],
+  const [started, certificates] = await FileWatch.load(
+    [files.cert, files.key],
+    () => Certificates.load([files]),
     {
       changed: (now) => events.add(`changed to ${now.first.cert.equals(exact.cert) ? 'exact' : 'other'}`),
       failed: (error) => events.add(error.message),
@@ -255,7 +331,7 @@ async function watch(files: { cert: string; key: string }) {
   return { started, events, certificates }
 }
 
-test('a certificate whose key has not come yet is told of once, and in use when it has', async () => {
+test('reports a certificate without its key once, and uses it when the key is there', async () => {
   const files = save(certificate())
   const { started, events } = await watch(files)
   writeFileSync(files.cert, exact.cert.subarray(0, 100))
@@ -268,13 +344,13 @@ test('a certificate whose key has not come yet is told of once, and in use when 
   await events.until('changed')
   started.stop()
   expect(events.all).toEqual([
-    expect.stringMatching(/^tls: got '.*cert\.pem'; takes a certificate in PEM \(.*\)$/),
-    `tls: got the key '${files.key}' with '${files.cert}'; takes the certificate's own key`,
+    expect.stringMatching(/^tls: expected a certificate in PEM, got '.*cert\.pem' \(.*\)$/),
+    `tls: expected the key of '${files.cert}', got '${files.key}'`,
     'changed to exact',
   ])
 })
 
-test('files that go and come back', async () => {
+test('handles files that disappear and return', async () => {
   const files = save(certificate())
   const { started, events } = await watch(files)
   renameSync(files.key, `${files.key}.away`)
@@ -284,7 +360,7 @@ test('files that go and come back', async () => {
   started.stop()
 })
 
-test('a watch that was stopped tells nothing more', async () => {
+test('a stopped watch reports nothing', async () => {
   const files = save(certificate())
   const { started, events } = await watch(files)
   const other = await watch(files)
@@ -304,24 +380,28 @@ const MISTAKES: [
   [
     'another key',
     { cert: PEM.cert, key: exact.key },
-    ({ cert, key }) => `tls: got the key '${key}' with '${cert}'; takes the certificate's own key`,
+    ({ cert, key }) => `tls: expected the key of '${cert}', got '${key}'`,
   ],
-  ['no certificate', { ...PEM, cert: Buffer.from('hello') }, () => /cert\.pem'; takes a certificate in PEM \(/],
+  [
+    'no certificate',
+    { ...PEM, cert: Buffer.from('hello') },
+    () => /expected a certificate in PEM, got '.*cert\.pem' \(/,
+  ],
   [
     'no key',
     { ...PEM, key: Buffer.from('hello') },
-    () => /key\.pem'; takes a private key in PEM, without a passphrase \(/,
+    () => /expected a private key in PEM, without a passphrase, got '.*key\.pem' \(/,
   ],
-  ['files swapped', { cert: PEM.key, key: PEM.cert }, () => /cert\.pem'; takes a certificate in PEM \(/],
-  ['an empty file', { ...PEM, cert: Buffer.alloc(0) }, () => /cert\.pem'; takes a certificate in PEM \(/],
+  ['files swapped', { cert: PEM.key, key: PEM.cert }, () => /expected a certificate in PEM, got '.*cert\.pem' \(/],
+  ['an empty file', { ...PEM, cert: Buffer.alloc(0) }, () => /expected a certificate in PEM, got '.*cert\.pem' \(/],
   [
     'DER',
     { ...PEM, cert: Buffer.from(PEM.cert.toString().replace(/-----.*-----/g, ''), 'base64') },
-    () => /cert\.pem'; takes a certificate in PEM/,
+    () => /expected a certificate in PEM, got '.*cert\.pem'/,
   ],
 ]
 
-test.each(MISTAKES)('%s is a mistake of one line', async (_, pair, expected) => {
+test.each(MISTAKES)('reports %s in one line', async (_, pair, expected) => {
   const files = save(pair)
   const io = { say: () => undefined, log: () => undefined }
   const error = await Service.start(configOf({ tls: [save(exact), files] }), io).then(
@@ -336,14 +416,39 @@ test.each(MISTAKES)('%s is a mistake of one line', async (_, pair, expected) => 
   expect(message).not.toContain('\n')
 })
 
-test('a file that is missing is named', async () => {
+test.each([
+  ['text', (pem: Buffer) => String(pem)],
+  ['bytes', (pem: Buffer) => new Uint8Array(pem)],
+])('accepts certificates and keys as PEM %s beside paths', async (_, form) => {
+  const pairs = [
+    save(certificate()),
+    { cert: form(wildcard.cert), key: save(wildcard).key },
+    { cert: form(exact.cert), key: form(exact.key) },
+  ]
+  const { port } = await startService({ tls: pairs })
+  expect(await namesAt(port, 'b.test')).toBe('DNS:*.a.test, DNS:b.test')
+  expect(await namesAt(port, 'www.a.test')).toBe('DNS:www.a.test')
+})
+
+test('names the place of invalid PEM text without showing it', async () => {
+  const key = String(exact.key)
+  await expect(Certificates.load([{ cert: String(PEM.cert), key }])).rejects.toThrow(
+    new ConfigError('tls: expected the key of the text of cert, got the text of key'),
+  )
+  const { cert } = save(exact)
+  await expect(Certificates.load([{ cert, key: key.slice(0, 60) }])).rejects.toThrow(
+    /^tls: expected a private key in PEM, without a passphrase, got the text of key \([^\n]*\)$/,
+  )
+})
+
+test('names a missing file', async () => {
   const files = { ...save(certificate()), key: '/nowhere/key.pem' }
   await expect(Certificates.load([files])).rejects.toThrow(
     new ConfigError("tls: cannot read '/nowhere/key.pem': no such file"),
   )
 })
 
-test('TLS over a Unix socket', async () => {
+test('serves TLS over a Unix socket', async () => {
   const path = join(temporaryDirectory(), 'x.sock')
   const backends = [await startBackend()]
   await startService({ backends, tls: [save(certificate())], listen: [{ path }], forwarded: true, trust: ['unix'] })

@@ -19,7 +19,7 @@ async function adminOf({ command }: Team) {
   const metrics = async () => (await fetch(`${url}metrics`)).text()
   const act = async (id: string, action: string) => {
     const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
-    const response = await fetch(`${url}api/backends/${id}/${action}`, { method: 'POST', headers })
+    const response = await fetch(`${url}api/backends/${encodeURIComponent(id)}/${action}`, { method: 'POST', headers })
     return { status: response.status, body: (await response.json()) as { reset?: number; error?: string } }
   }
   return { state, metrics, act, url }
@@ -27,12 +27,12 @@ async function adminOf({ command }: Team) {
 
 /** Resolves when both workers serve again. */
 async function restarted({ port, command }: Team, survivor: number): Promise<number> {
-  await command.said('a new one takes its place')
+  await command.said('replacing it')
   const all = await untilServedBy((pids) => pids.size === 2 && pids.has(survivor), port)
   return all.length
 }
 
-test('the counters are those of all workers, and those of one that is gone stay counted', async () => {
+test('adds up the counters of all workers, ended ones included', async () => {
   const a = await startBackend('a')
   const team = await startTwo({ backends: [a], admin: '127.0.0.1:0' })
   const { state } = await adminOf(team)
@@ -52,17 +52,17 @@ test('the counters are those of all workers, and those of one that is gone stay 
   for (const name of ['accepted', 'connected', 'bytesRead', 'bytesWritten'] as const) {
     expect(after.counters[name]).toBeGreaterThan(before.counters[name])
   }
-  // One that is told to end says all that it has counted.
+  // A worker that ends reports all its counters.
   process.kill(kept.pid, 'SIGTERM')
   kept.peer.end('HTTP/1.1 200 OK\r\n\r\nbye')
   kept.client.end()
   await kept.client.ended()
-  await team.command.said('was told to end')
+  await team.command.said('got SIGTERM')
   const last = await untilServedBy((pids) => [...pids].filter((pid) => pid !== kept.pid).length === 2, team.port)
   expect((await state()).backends).toMatchObject([{ total: count + last.length }])
 })
 
-test('the metrics are those of one service, and of each of its processes', async () => {
+test('shows the metrics of the service and of each process', async () => {
   const team = await startTwo({ backends: [await startBackend('a')], admin: '127.0.0.1:0' })
   const { metrics } = await adminOf(team)
   const { length } = await untilServedBy((pids) => pids.size === 2, team.port)
@@ -76,17 +76,17 @@ test('the metrics are those of one service, and of each of its processes', async
   ])
   const workers = [...text.matchAll(/^process_resident_memory_bytes\{worker="(\w+)"\} \d+$/gm)].map(([, name]) => name)
   expect(workers).toEqual(['primary', '1', '2'])
-  // Each is described once.
+  // Each metric is described once.
   const about = lines.filter((line) => line.startsWith('# HELP '))
   expect(new Set(about).size).toBe(about.length)
 })
 
-test('of one that leaves and the one in its place, the metrics have one', async () => {
+test('shows either a leaving worker or its replacement in the metrics, not both', async () => {
   const team = await startTwo({ backends: [await startBackend('a')], admin: '127.0.0.1:0' })
   const { metrics } = await adminOf(team)
   const [leaving, kept] = await holdBoth(team)
   process.kill(leaving.pid, 'SIGTERM')
-  await team.command.said('was told to end')
+  await team.command.said('got SIGTERM')
   await untilServedBy((pids) => [...pids].some((pid) => pid !== leaving.pid && pid !== kept.pid), team.port)
   const text = await metrics()
   const samples = text.split('\n').flatMap((line) => /^[^#].*(?= )/.exec(line) ?? [])
@@ -95,7 +95,30 @@ test('of one that leaves and the one in its place, the metrics have one', async 
   expect(new Set(samples).size).toBe(samples.length)
 })
 
-test('a drain reaches every worker, and those that come later; so does its end', async () => {
+test('each worker routes to all pools, and a drain reaches a backend of a pool in every worker', async () => {
+  const [app, a, b] = [await startBackend('app'), await startBackend('a'), await startBackend('b')]
+  const team = await startTwo({
+    backends: [app],
+    pools: { x: { backends: [a, { ...b, maxConnections: 4 }] } },
+    routes: [{ path: '/x', pool: 'x' }],
+    admin: '127.0.0.1:0',
+  })
+  const { state, act } = await adminOf(team)
+  expect(await act('x/a', 'drain')).toMatchObject({ status: 200 })
+  expect((await act('a', 'drain')).status).toBe(404)
+  const idsOf = async (path: string) => {
+    const all = await untilServedBy((pids) => pids.size === 2, { port: team.port, host: '127.0.0.1', path })
+    return new Set(all.map(({ id }) => id))
+  }
+  expect([await idsOf('/x/y'), await idsOf('/')]).toEqual([new Set(['b']), new Set(['app'])])
+  expect((await state()).backends).toMatchObject([
+    { id: 'app' },
+    { id: 'x/a', draining: true },
+    { id: 'x/b', maxConnections: 4 },
+  ])
+})
+
+test('a drain and its end reach every worker, later ones included', async () => {
   const [a, b] = [await startBackend('a'), await startBackend('b')]
   const team = await startTwo({ backends: [a, b], admin: '127.0.0.1:0' })
   const { state, act } = await adminOf(team)
@@ -111,19 +134,19 @@ test('a drain reaches every worker, and those that come later; so does its end',
   }
   expect(await served((pids) => pids.size === 2)).toEqual(new Set(['b']))
   process.kill(first, 'SIGKILL')
-  await team.command.said('a new one takes its place')
+  await team.command.said('replacing it')
   expect(await served((pids) => pids.size === 2 && pids.has(second))).toEqual(new Set(['b']))
-  expect(team.command.stderr.split('badass: backend a drains')).toHaveLength(2)
+  expect(team.command.stderr.split('badass: backend a is draining')).toHaveLength(2)
   expect(await act('a', 'ready')).toMatchObject({ status: 200 })
   const seen = new Map<number, Set<string>>()
   while (seen.size < 2 || [...seen.values()].some(({ size }) => size < 2)) {
     const got = await get(team.port)
     seen.set(pidOf(got), (seen.get(pidOf(got)) ?? new Set()).add(got.id))
   }
-  expect(team.command.stderr.split('badass: backend a takes new clients again')).toHaveLength(2)
+  expect(team.command.stderr.split('badass: backend a gets new clients again')).toHaveLength(2)
 })
 
-test('connections are reset in every worker, and counted; an unknown backend is told of', async () => {
+test('kill resets connections in every worker and counts them; an unknown backend is an error', async () => {
   const backend = await Backend.start()
   const team = await startTwo({ backends: [{ port: backend.port, id: 'a' }], admin: '127.0.0.1:0' })
   const { state, act } = await adminOf(team)
@@ -140,11 +163,11 @@ test('connections are reset in every worker, and counted; an unknown backend is 
   await Promise.all(clients.map((client) => client.closed()))
   expect(await act('nobody', 'kill')).toEqual({
     status: 404,
-    body: { error: "id: got 'nobody'; takes the id of a backend" },
+    body: { error: "id: expected the id of a backend, got 'nobody'" },
   })
 })
 
-test('what several workers find out is said once', async () => {
+test('prints a line once if several workers send it', async () => {
   const { port } = await startBackend('a')
   const team = await startTwo({
     backends: [
@@ -158,7 +181,7 @@ test('what several workers find out is said once', async () => {
   expect(team.command.stderr.split('backend dead is down')).toHaveLength(2)
 })
 
-test('a drain of the whole is seen at the page, which ends last', async () => {
+test('the admin page shows the drain of the service, and closes last', async () => {
   const team = await startTwo({ backends: [await startBackend('a')], admin: '127.0.0.1:0' })
   const { state, url } = await adminOf(team)
   const open = await holdBoth(team)

@@ -6,7 +6,7 @@ import { LINE } from '../../helpers/proxy-header.ts'
 import { get, startBackend } from '../service/support.ts'
 import { byTwo, startTwo, untilServedBy } from './support.ts'
 
-test('each worker reads PROXY headers, and tells backends who the client is', async () => {
+test('each worker reads PROXY headers, and sends backends the client', async () => {
   const backend = await startBackend()
   const settings = { backends: [backend], forwarded: true, proxyProtocol: ['127.0.0.1'] }
   const { port, command } = await startTwo(settings)

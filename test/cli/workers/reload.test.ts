@@ -6,11 +6,11 @@ import { OK } from '../../helpers/proxy.ts'
 import { temporaryDirectory } from '../../helpers/temporary.ts'
 import { Command } from '../command.ts'
 import { startBackend } from '../service/support.ts'
-import { ConfigFile, holdBoth, pidOf, pidsOf, startTwo, untilServedBy } from './support.ts'
+import { ConfigFile, holdBoth, LAST_OK, pidOf, pidsOf, startTwo, untilServedBy } from './support.ts'
 
-const PLACE = 'a new one takes its place'
+const REPLACING = 'replacing it'
 
-test('SIGHUP puts the config in force in every worker: what is open stays, addresses come and go', async () => {
+test('SIGHUP reloads every worker: open connections stay, addresses change', async () => {
   const [a, b] = [await startBackend('a'), await startBackend('b')]
   const path = join(temporaryDirectory(), 'x.sock')
   const team = await startTwo({ backends: [a], listen: ['127.0.0.1:0', '127.0.0.1:0'] })
@@ -19,7 +19,9 @@ test('SIGHUP puts the config in force in every worker: what is open stays, addre
   const pids = await pidsOf(port)
   file.write({ backends: [b], listen: ['127.0.0.1:0', `unix:${path}`] })
   command.signal('SIGHUP')
-  await command.said(`badass: reloaded\nbadass: listening on http://127.0.0.1:${port}/\n`)
+  await command.said(
+    `badass: reloaded\nbadass: reading every request (--requests every)\nbadass: listening on http://127.0.0.1:${port}/\n`,
+  )
   await command.said(`badass: listening on unix:${path}\n`)
   for (const to of [port, { socketPath: path }]) {
     const all = await untilServedBy((seen) => seen.size === 2, to)
@@ -30,26 +32,26 @@ test('SIGHUP puts the config in force in every worker: what is open stays, addre
   await expect(connect(Number(gone))).rejects.toThrow('ECONNREFUSED')
   for (const { client, peer } of open) {
     peer.end(OK)
-    expect(await client.ended()).toBe(OK)
+    expect(await client.ended()).toBe(LAST_OK)
   }
 })
 
-test('another number of workers takes a restart, and all else is taken', async () => {
+test('another number of workers needs a restart; the rest of the config is used', async () => {
   const [a, b] = [await startBackend('a'), await startBackend('b')]
   const file = new ConfigFile(await Backend.start(), { backends: [a], workers: 2 })
   const command = Command.start('--config', file.path)
   const port = await command.port()
   file.write({ backends: [b], workers: 3 })
   command.signal('SIGHUP')
-  await command.said('badass: workers: got 3, and it runs 2: takes a restart\n')
+  await command.said('badass: workers: 3 needs a restart; still running 2\n')
   const all = await untilServedBy((pids) => pids.size === 2, port)
   expect(new Set(all.map(({ id }) => id))).toEqual(new Set(['b']))
 })
 
-/** Code that is run in one worker only. */
+/** Code that runs in one worker only. */
 const inSecond = (code: string) => `if (cluster.worker?.id === 2) { ${code} }`
 
-test('where one worker cannot have the new config, none has it, and that is one line', async () => {
+test('if one worker cannot use the new config, none does, with one line', async () => {
   const [a, b] = [await startBackend('a'), await startBackend('b')]
   const path = join(temporaryDirectory(), 'x.sock')
   const { command, port, file } = await startTwo({ backends: [a] })
@@ -62,7 +64,7 @@ test('where one worker cannot have the new config, none has it, and that is one 
   const all = await untilServedBy((seen) => seen.size === 2, port)
   expect(new Set(all.map(({ id }) => id))).toEqual(new Set(['a']))
   await expect(connect({ path })).rejects.toThrow('ENOENT')
-  // And the next one is taken, by the same processes.
+  // The next reload works, in the same processes.
   file.write({ backends: [b] })
   command.signal('SIGHUP')
   await command.said('badass: reloaded\n')
@@ -71,17 +73,17 @@ test('where one worker cannot have the new config, none has it, and that is one 
   expect([...new Set(after.map(pidOf))].sort()).toEqual(pids)
 })
 
-test('what the primary finds wrong is told as with one process', async () => {
+test('the primary reports config errors like a single process', async () => {
   const taken = await listen(createServer())
   const [a, b] = [await startBackend('a'), await startBackend('b')]
   const { command, port, file } = await startTwo({ backends: [a] })
   file.write({ backends: [b], listen: ['127.0.0.1:0', `127.0.0.1:${taken}`] })
   command.signal('SIGHUP')
-  await command.said(`badass: not reloaded: cannot listen on 127.0.0.1:${taken}: the address is taken\n`)
+  await command.said(`badass: not reloaded: cannot listen on 127.0.0.1:${taken}: the address is in use\n`)
   file.write({ backends: [b], listen: port })
   command.signal('SIGHUP')
   await command.said(
-    `badass: not reloaded: cannot listen on *:${port}: the address is taken by this very process, which opens what is new before it closes what is old\n`,
+    `badass: not reloaded: cannot listen on *:${port}: the address is in use by this process, which opens new addresses before it closes old ones\n`,
   )
   file.write({ backends: [b], grace: 'soon' })
   command.signal('SIGHUP')
@@ -90,7 +92,7 @@ test('what the primary finds wrong is told as with one process', async () => {
   expect(new Set(all.map(({ id }) => id))).toEqual(new Set(['a']))
 })
 
-test('a reload that is given up takes nothing away that the one before brought', async () => {
+test('an aborted reload removes nothing', async () => {
   const taken = await listen(createServer())
   const path = join(temporaryDirectory(), 'x.sock')
   const settings = { backends: [await startBackend('a')], listen: ['127.0.0.1:0', `unix:${path}`] }
@@ -106,41 +108,41 @@ test('a reload that is given up takes nothing away that the one before brought',
   for (const to of [port, { socketPath: path }]) await pidsOf(to)
 })
 
-test('a worker that dies amid a reload does not hold it up, and its successor has the new config', async () => {
+test('a worker that dies during a reload does not block it, and its replacement has the new config', async () => {
   const [a, b] = [await startBackend('a'), await startBackend('b')]
   const { command, port, file } = await startTwo({ backends: [a] })
   file.write({ backends: [b] }, inSecond(`process.kill(process.pid, 'SIGKILL')`))
   command.signal('SIGHUP')
   await command.said('badass: reloaded\n')
-  await command.said(PLACE)
+  await command.said(REPLACING)
   const all = await untilServedBy((seen) => seen.size === 2, port)
   expect(new Set(all.map(({ id }) => id))).toEqual(new Set(['b']))
 })
 
-test('a successor has the settings in force, not those that the file has now', async () => {
+test('a replacement gets the settings in force, not those now in the file', async () => {
   const [a, b] = [await startBackend('a'), await startBackend('b')]
   const { command, port, file } = await startTwo({ backends: [a] })
   const [first, second] = await pidsOf(port)
   file.write({ backends: [b] })
   process.kill(first, 'SIGKILL')
-  await command.said(PLACE)
+  await command.said(REPLACING)
   const all = await untilServedBy((seen) => seen.size === 2 && seen.has(second), port)
   expect(new Set(all.map(({ id }) => id))).toEqual(new Set(['a']))
 })
 
-test('a successor that cannot start is tried again, until it can', async () => {
+test('a replacement that cannot start is retried until it can', async () => {
   const a = await startBackend('a')
   const { command, port, file } = await startTwo({ backends: [a] })
   const [first, second] = await pidsOf(port)
   file.write({ backends: [a] }, `throw new Error('broken')`)
   process.kill(first, 'SIGKILL')
-  await command.said(`cannot start: ${file.path}:2: broken; ${PLACE}`, 2)
+  await command.said(`cannot start: ${file.path}:2: broken; ${REPLACING}`, 2)
   expect(command.stderr).toMatch(/badass: worker [12] cannot start: /)
   file.write({ backends: [a] })
   await untilServedBy((seen) => seen.size === 2 && seen.has(second), port)
 })
 
-test('a reload while a successor cannot start is taken: another has its place', async () => {
+test('a reload works while a replacement cannot start', async () => {
   const [a, b, slow] = [await startBackend('a'), await startBackend('b'), await Backend.start()]
   const { command, port, file } = await startTwo({ backends: [a] })
   const [first] = await pidsOf(port)
@@ -151,7 +153,7 @@ test('a reload while a successor cannot start is taken: another has its place', 
   const starting = await slow.next()
   file.write({ backends: [b] }, `${wait}\nif (cluster.isWorker) await wait()`)
   command.signal('SIGHUP')
-  // Whoever prepares it has been asked at the same time.
+  // The running workers prepare it at the same time.
   const preparing = await slow.next()
   starting.end()
   await command.said(': broken; ')
@@ -167,7 +169,7 @@ test('a reload while a successor cannot start is taken: another has its place', 
 test.each([
   [inSecond(`throw new Error('not here')`), 2, /^badass: \S+:2: not here\n$/],
   [inSecond('process.exit(3)'), 1, /^badass: worker 2 ended with 3 before all could serve\n$/],
-])('where %s at the start, none serves', async (code, status, line) => {
+])('no worker serves after %s at the start', async (code, status, line) => {
   const settings = { backends: [await startBackend('a')] }
   const file = new ConfigFile(await Backend.start(), settings)
   file.write(settings, code)

@@ -2,11 +2,12 @@ import { writeFileSync } from 'node:fs'
 import type http from 'node:http'
 import { join } from 'node:path'
 import { Backend, connect, type Peer } from '../../helpers/net.ts'
+import { OK } from '../../helpers/proxy.ts'
 import { temporaryDirectory } from '../../helpers/temporary.ts'
 import { Command } from '../command.ts'
 import { type Got, get } from '../service/support.ts'
 
-/** A config module that tells backends which process a request went through, and has '/held' go to a backend of its own. */
+/** A config module that sends backends the pid, and '/held' to another backend. */
 export class ConfigFile {
   readonly path = join(temporaryDirectory(), 'badass.mjs')
   readonly #held: number
@@ -16,7 +17,7 @@ export class ConfigFile {
     this.write(settings)
   }
 
-  /** `code` runs first: in the primary, and in each worker. */
+  /** `code` runs first, in the primary and each worker. */
   write(settings: object, code = ''): void {
     writeFileSync(
       this.path,
@@ -35,11 +36,11 @@ export interface Team {
   command: Command
   port: number
   file: ConfigFile
-  /** Whom requests for '/held' reach. */
+  /** The backend of requests for '/held'. */
   held: Backend
 }
 
-/** Two workers, until the test is over. */
+/** Starts two workers. The test's end stops them. */
 export async function startTwo(settings: object, ...argv: readonly string[]): Promise<Team> {
   const held = await Backend.start()
   const file = new ConfigFile(held, settings)
@@ -48,14 +49,14 @@ export async function startTwo(settings: object, ...argv: readonly string[]): Pr
   return { command, held, file, port: await command.port() }
 }
 
-/** The process that a request went through. */
+/** The pid of the process that a request passed. */
 export function pidOf({ headers }: Pick<Got, 'headers'>): number {
   return Number(headers['x-pid'])
 }
 
 type Ask = () => Promise<Got>
 
-/** Asks until as many processes as that have answered; what each has answered, by its pid. */
+/** Sends requests until `isEnough` accepts the set of pids that answered. Returns one answer per pid. */
 export async function untilServedBy(
   isEnough: (pids: ReadonlySet<number>) => boolean,
   to: number | http.RequestOptions | Ask,
@@ -84,12 +85,15 @@ interface Open {
   pid: number
 }
 
-/** A request that waits for its answer in each of two workers. */
+/** The answer `OK` to a request of `holdBoth`. */
+export const LAST_OK = OK.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n')
+
+/** A request that waits for its answer in each of two workers, and is the last of its connection. */
 export async function holdBoth({ port, held }: Team): Promise<[Open, Open]> {
   const open = new Map<number, Open>()
   while (open.size < 2) {
     const client = await connect(port)
-    client.write('GET /held HTTP/1.1\r\nHost: a\r\n\r\n')
+    client.write('GET /held HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
     const peer = await held.next()
     const [, pid] = /x-pid: (\d+)/i.exec(await peer.until('\r\n\r\n'))!
     if (open.has(Number(pid))) client.reset()

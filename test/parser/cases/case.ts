@@ -1,9 +1,9 @@
 import type { HeadErrorCode, HeadKind, HeadLimits } from '../../../src/parser/index.ts'
 
 /**
- * One stream of bytes and what must come of it. In `input`, one character is one byte; '▸' is none, but marks a place:
- * where `rest` begins in a stream that is taken, and the byte that breaks the rule in one that is refused. A stream
- * without the mark has no rest, or is refused where it ends.
+ * A stream of bytes and the expected outcome. Each character of `input` is one byte, except '▸', which marks an offset:
+ * the start of `rest` if the stream is accepted, the offending byte if it is refused. Without a mark the offset is the
+ * end of the stream.
  */
 export interface Case {
   name: string
@@ -16,6 +16,8 @@ export interface Case {
 export interface Accepted {
   first: string
   fields: [name: string, value: string][]
+  /** The head to send, if it differs from the input. */
+  repaired?: string
 }
 
 export interface Refused {
@@ -36,11 +38,11 @@ export const request = (name: string, input: string, expected: Accepted | Refuse
 export const response = (name: string, input: string, expected: Accepted | Refused, limits?: HeadLimits): Case =>
   limits ? { name, kind: 'response', input, expected, limits } : { name, kind: 'response', input, expected }
 
-export const taken = (first: string, ...fields: [name: string, value: string][]): Accepted => ({ first, fields })
+export const accepted = (first: string, ...fields: [name: string, value: string][]): Accepted => ({ first, fields })
 
 export const refused = (code: HeadErrorCode, state: string): Refused => ({ code, state })
 
-/** A request with these field lines: taken, or where an error is named, refused at the mark in one of them. */
+/** A request with these field lines. It is accepted, or refused with `error` at the mark. */
 export function withFields(name: string, lines: string[], error?: Refused, firstLine = 'POST / HTTP/1.1'): Case {
   const input = `${firstLine}\r\n${lines.map((line) => `${line}\r\n`).join('')}\r\n`
   if (error) return request(name, input, error)
@@ -48,8 +50,8 @@ export function withFields(name: string, lines: string[], error?: Refused, first
     const colon = line.indexOf(':')
     return [line.slice(0, colon), line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, '')]
   })
-  return request(name, input, taken(firstLine, ...fields))
+  return request(name, input, accepted(firstLine, ...fields))
 }
 
-/** Refused for what it says, and not for how. */
+/** Refused by the rules beyond syntax. */
 export const rule = (code: HeadErrorCode) => refused(code, 'Rules')

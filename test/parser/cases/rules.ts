@@ -5,7 +5,7 @@ export const FRAMING: Case[] = [
   withFields('a length of 0', ['Host: a', 'Content-Length: 0']),
   withFields('white space around a length', ['Host: a', 'Content-Length: \t 5 \t']),
   withFields('a length with leading zeros', ['Host: a', 'Content-Length: 00000000000000000005']),
-  withFields('the greatest length', ['Host: a', 'CONTENT-LENGTH: 9007199254740991']),
+  withFields('the largest length', ['Host: a', 'CONTENT-LENGTH: 9007199254740991']),
   withFields('a length of 2^53', ['Host: a', 'Content-Length: ▸9007199254740992'], rule('BAD_CONTENT_LENGTH')),
   withFields('a length of 2^53 + 1', ['Host: a', 'Content-Length: ▸9007199254740993'], rule('BAD_CONTENT_LENGTH')),
   withFields('a length of 20 digits', ['Host: a', 'Content-Length: ▸18446744073709551617'], rule('BAD_CONTENT_LENGTH')),
@@ -30,7 +30,7 @@ export const FRAMING: Case[] = [
     ['Host: a', 'Transfer-Encoding: chunked', 'Content-Length: ▸5'],
     rule('LENGTH_AND_ENCODING'),
   ),
-  withFields('names that only begin or end alike', [
+  withFields('names that contain those of the framing fields', [
     'Host: a',
     'Content-Length: 5',
     'X-Content-Length: 6',
@@ -44,10 +44,10 @@ export const FRAMING: Case[] = [
 
   withFields('chunked', ['Host: a', 'Transfer-Encoding: chunked']),
   withFields('chunked in capitals', ['Host: a', 'TRANSFER-ENCODING: CHUNKED']),
-  withFields('chunked with a tab behind it', ['Host: a', 'Transfer-Encoding: chunked\t']),
+  withFields('chunked with a tab after it', ['Host: a', 'Transfer-Encoding: chunked\t']),
   withFields('chunked with a tab before it', ['Host: a', 'Transfer-Encoding:\tchunked']),
   withFields('a coding, then chunked', ['Host: a', 'Transfer-Encoding: gzip, chunked']),
-  withFields('codings with all sorts of white space', ['Host: a', 'Transfer-Encoding: gzip\t ,deflate ,\tchunked']),
+  withFields('codings with white space around them', ['Host: a', 'Transfer-Encoding: gzip\t ,deflate ,\tchunked']),
   withFields('a coding, then chunked, in two fields', [
     'Host: a',
     'Transfer-Encoding: gzip',
@@ -104,10 +104,40 @@ export const FRAMING: Case[] = [
     'POST / HTTP/1.0',
   ),
   request(
-    'a fault behind a dropped empty line has its place in the stream',
+    'the offset of an error after an empty line counts the empty line',
     '\r\nPOST / HTTP/1.1\r\nHost: a\r\nContent-Length: ▸x\r\n\r\n',
     rule('BAD_CONTENT_LENGTH'),
   ),
+]
+
+/** RFC 9110 7.6.1 and 5.6.1.2. */
+export const CONNECTION: Case[] = [
+  ...['close', 'keep-alive', 'Upgrade', 'keep-alive, Upgrade', 'TE,\tX-A ', '', ',', ' , close,, ,X', 'X-Forward'].map(
+    (value) => withFields(`Connection: ${value}`, ['Host: a', `Connection: ${value}`]),
+  ),
+  withFields('Connection twice', ['Connection: TE', 'Host: a', 'connection: close']),
+  withFields('names that start with Connection', ['Host: a', 'Connection-X: a b', 'Connections: host']),
+  ...[
+    ...[
+      'X-Forwarded-For;',
+      'X-Forwarded-For x',
+      'close;X-Forwarded-For',
+      'a b',
+      '"close"',
+      'close;',
+      'a/b',
+      'clos\xe9',
+    ],
+    ...['Host', 'content-length', 'Transfer-Encoding', 'COOKIE', 'Authorization', 'Forwarded', 'Via', 'X-Real-IP'],
+    ...['X-Client-IP', 'True-Client-IP', 'CF-Connecting-IP', 'X-Forwarded', 'x-forwarded-for', 'X-Forwarded-Port'],
+    ...['close, X-Forwarded-For', 'x-forwarded-proto,', ',Host', 'close\t,\tcookie'],
+  ].map((value) => withFields(`Connection: ${value}`, ['Host: a', `Connection: ▸${value}`], rule('BAD_CONNECTION'))),
+  withFields(
+    'the second of two Connections',
+    ['Host: a', 'Connection: close', 'CONNECTION: ▸host'],
+    rule('BAD_CONNECTION'),
+  ),
+  withFields('Connection in HTTP/1.0', ['Connection: ▸host'], rule('BAD_CONNECTION'), 'GET / HTTP/1.0'),
 ]
 
 /** RFC 9112 3.2, RFC 9110 7.2, RFC 3986 3.2. */

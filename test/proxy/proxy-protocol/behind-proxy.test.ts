@@ -23,13 +23,13 @@ const half: net.SocketConstructorOpts = { allowHalfOpen: true }
 interface Setup {
   port: number
   clients: ClientInfo[]
-  /** What each of them asked for. */
+  /** The targets of their requests. */
   targets: string[]
   refused: ProxyError[]
   backend: Backend
 }
 
-/** A handler at a tls.Server, behind a net.Server that reads the headers of loopback. */
+/** A handler in a tls.Server behind a net.Server that accepts PROXY headers from loopback. */
 async function start(options: Partial<BehindProxyOptions> = {}, more: tls.TlsOptions = {}): Promise<Setup> {
   const backend = await Backend.start()
   const clients: ClientInfo[] = []
@@ -49,7 +49,7 @@ async function start(options: Partial<BehindProxyOptions> = {}, more: tls.TlsOpt
   return { port: await listen(net.createServer(half, listener)), clients, targets, refused, backend }
 }
 
-/** Connects, sends the header, and starts TLS after it, in one packet where `isCorked`. */
+/** Connects, sends the header and starts TLS, in one packet if `isCorked`. */
 async function connectAfter(header: Buffer | string, port: number, options: tls.ConnectionOptions = {}) {
   const raw = (await connect(port)).socket
   raw.removeAllListeners('data')
@@ -73,33 +73,36 @@ describe('a handler behind TLS', () => {
   test.each([
     ['version 1', LINE],
     ['version 2', block()],
-  ])('sees the client of a header before it: %s', async (_, header) => {
+  ])('gets the client that the header names: %s', async (_, header) => {
     const setup = await start()
     await converse(setup, await connectAfter(header, setup.port))
     const [client] = setup.clients
-    expect(client).toEqual({ remoteAddress: '192.0.2.1', remotePort: 5000, localPort: setup.port, encrypted: true })
+    expect(client).toEqual({
+      transport: 'tcp',
+      remoteAddress: '192.0.2.1',
+      remotePort: 5000,
+      localPort: setup.port,
+      encrypted: true,
+    })
   })
 
-  test.each(['TLSv1.2', 'TLSv1.3'] as const)(
-    'sees that of each, with sessions that are resumed, by %s',
-    async (maxVersion) => {
-      const setup = await start({}, { maxVersion, SNICallback: (_, done) => setImmediate(done, null, undefined) })
-      let session: Buffer | undefined
-      const resumed: boolean[] = []
-      for (let i = 1; i <= 3; i++) {
-        const socket = await connectAfter(LINE.replace('192.0.2.1', `192.0.2.${i}`), setup.port, { session })
-        socket.on('session', (one) => {
-          session = one
-        })
-        socket.on('secureConnect', () => resumed.push(socket.isSessionReused()))
-        await converse(setup, socket)
-      }
-      expect(resumed).toEqual([false, true, true])
-      expect(setup.clients.map(({ remoteAddress }) => remoteAddress)).toEqual(['192.0.2.1', '192.0.2.2', '192.0.2.3'])
-    },
-  )
+  test.each(['TLSv1.2', 'TLSv1.3'] as const)('gets the client of each resumed session with %s', async (maxVersion) => {
+    const setup = await start({}, { maxVersion, SNICallback: (_, done) => setImmediate(done, null, undefined) })
+    let session: Buffer | undefined
+    const resumed: boolean[] = []
+    for (let i = 1; i <= 3; i++) {
+      const socket = await connectAfter(LINE.replace('192.0.2.1', `192.0.2.${i}`), setup.port, { session })
+      socket.on('session', (one) => {
+        session = one
+      })
+      socket.on('secureConnect', () => resumed.push(socket.isSessionReused()))
+      await converse(setup, socket)
+    }
+    expect(resumed).toEqual([false, true, true])
+    expect(setup.clients.map(({ remoteAddress }) => remoteAddress)).toEqual(['192.0.2.1', '192.0.2.2', '192.0.2.3'])
+  })
 
-  test('sees each its own, however many shake hands at a time', async () => {
+  test('gets the right client for each of many parallel handshakes', async () => {
     const setup = await start()
     const sockets = await Promise.all(
       Array.from({ length: 20 }, (_, i) => connectAfter(LINE.replace('192.0.2.1', `192.0.2.${i}`), setup.port)),
@@ -112,13 +115,13 @@ describe('a handler behind TLS', () => {
     expect(new Set(addresses).size).toBe(20)
   })
 
-  test('sees the peer of a LOCAL header', async () => {
+  test('gets the peer for a LOCAL header', async () => {
     const setup = await start()
     await converse(setup, await connectAfter(block({ command: 0x20 }), setup.port))
     expect(setup.clients).toMatchObject([{ remoteAddress: host, encrypted: true }])
   })
 
-  test('does with a header byte by byte, and the handshake in pieces', async () => {
+  test('reads a header byte by byte, and a handshake in pieces', async () => {
     const setup = await start()
     const front = net.createServer(half, (socket) => {
       const onward = net.connect({ port: setup.port, host, ...half, noDelay: true })
@@ -134,13 +137,13 @@ describe('a handler behind TLS', () => {
   })
 })
 
-describe('is refused, and reset before TLS:', () => {
+describe('behindProxy resets before TLS', () => {
   async function reset(client: Peer): Promise<void> {
     await client.closed()
     expect(client.text).toBe('')
   }
 
-  test('a header that is none', async () => {
+  test('an invalid header', async () => {
     const { port, refused } = await start()
     await expect(once(await connectAfter('', port), 'secureConnect')).rejects.toThrow()
     expect(refused).toMatchObject([
@@ -148,7 +151,7 @@ describe('is refused, and reset before TLS:', () => {
     ])
   })
 
-  test('one that is cut short', async () => {
+  test('a header that is cut short', async () => {
     const { port, refused } = await start()
     const client = await connect(port)
     client.end('PROXY T')
@@ -156,7 +159,7 @@ describe('is refused, and reset before TLS:', () => {
     expect(refused).toMatchObject([{ code: 'BAD_PROXY_HEADER', cause: { code: 'HEADER_INCOMPLETE', offset: 7 } }])
   })
 
-  test('one that is late', async () => {
+  test('a late header', async () => {
     const { port, refused } = await start({ headTimeout: 30 })
     const client = await connect(port)
     client.write('PROXY T')
@@ -164,7 +167,7 @@ describe('is refused, and reset before TLS:', () => {
     expect(refused).toMatchObject([{ code: 'PROXY_HEADER_TIMEOUT' }])
   })
 
-  test('a peer that is not trusted', async () => {
+  test('an untrusted peer', async () => {
     const { port, refused } = await start({ proxyProtocol: ['10.0.0.0/8'] })
     const socket = net.connect(port, host)
     const client = new Peer(socket)
@@ -173,7 +176,7 @@ describe('is refused, and reset before TLS:', () => {
     expect(refused).toMatchObject([{ code: 'UNTRUSTED_PROXY' }])
   })
 
-  test('none of them where it leaves without a byte', async () => {
+  test('but reports nothing for a peer that leaves without a byte', async () => {
     const { port, refused } = await start()
     const client = await connect(port)
     client.end()
@@ -181,7 +184,7 @@ describe('is refused, and reset before TLS:', () => {
     expect(refused).toEqual([])
   })
 
-  test('also where nobody asks to be told', async () => {
+  test('without a refused callback too', async () => {
     const { port } = await start({ refused: undefined })
     const client = await connect(port)
     client.write('GET / HTTP/1.1\r\n\r\n')
@@ -189,7 +192,7 @@ describe('is refused, and reset before TLS:', () => {
   })
 })
 
-test('a server without TLS can be behind it as well', async () => {
+test('behindProxy works for a server without TLS', async () => {
   const backend = await Backend.start()
   const clients: ClientInfo[] = []
   const server = createServer((_, client) => {
@@ -208,11 +211,17 @@ test('a server without TLS can be behind it as well', async () => {
 })
 
 test.each([
-  [{}, 'proxyProtocol: got undefined; takes a list of one or more'],
-  [{ proxyProtocol: ['x'] }, "proxyProtocol: got [ 'x' ]; takes a list of one or more"],
-  [{ proxyProtocol: [host], headTimeout: -1 }, 'headTimeout: got -1; takes an integer'],
-  [{ proxyProtocol: [host], refused: 1 }, 'refused: got 1; takes a function'],
-  [{ proxyProtocol: [host], maxFields: 1 }, 'maxFields: is no option; takes proxyProtocol, headTimeout, refused'],
-])('%j is refused', (options, message) => {
+  [{}, 'proxyProtocol: expected a list of one or more, each an address'],
+  [{ proxyProtocol: ['x'] }, 'proxyProtocol: expected a list of one or more, each an address'],
+  [
+    { proxyProtocol: [host], headTimeout: -1 },
+    'headTimeout: expected milliseconds (an integer from 0 to 2147483647; 0 for none), got -1',
+  ],
+  [{ proxyProtocol: [host], refused: 1 }, 'refused: expected a function, got 1'],
+  [
+    { proxyProtocol: [host], maxFields: 1 },
+    'maxFields: unknown option (expected one of proxyProtocol, headTimeout, refused)',
+  ],
+])('behindProxy throws on %j', (options, message) => {
   expect(() => behindProxy(net.createServer(), options as unknown as BehindProxyOptions)).toThrow(message)
 })

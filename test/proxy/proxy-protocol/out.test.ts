@@ -2,7 +2,7 @@ import net from 'node:net'
 import { join } from 'node:path'
 import { Duplex } from 'node:stream'
 import tls from 'node:tls'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { Dest } from '../../../src/index.ts'
 import { Backend, connect, deadPort, listen, type Peer } from '../../helpers/net.ts'
 import { duplexPair } from '../../helpers/pair.ts'
@@ -17,7 +17,7 @@ const host = '127.0.0.1'
 const { cert: ca } = certificate()
 const UNSPECIFIED = block({ family: 0, addresses: Buffer.alloc(0) }).toString('latin1')
 
-/** What such a header is to say of a client that connected over IPv4. */
+/** The expected header for a client that connected over IPv4. */
 function expected(version: 1 | 2, { socket: { localPort } }: Peer, port: number): string {
   if (version === 1) return `PROXY TCP4 ${host} ${host} ${localPort} ${port}\r\n`
   const ends = Buffer.from([127, 0, 0, 1, 127, 0, 0, 1, 0, 0, 0, 0])
@@ -27,7 +27,7 @@ function expected(version: 1 | 2, { socket: { localPort } }: Peer, port: number)
 }
 
 describe.each([1, 2] as const)('sendProxy: %i', (sendProxy) => {
-  test('puts the header before the request, in the same write', async () => {
+  test('sends the header before the request, in the same write', async () => {
     const writes: string[] = []
     const near = new Duplex({
       read: () => undefined,
@@ -45,7 +45,7 @@ describe.each([1, 2] as const)('sendProxy: %i', (sendProxy) => {
     expect(writes).toEqual([expected(sendProxy, client, port) + GET])
   })
 
-  test('puts it before the request on a TCP connection', async () => {
+  test('sends the header before the request over TCP', async () => {
     const backend = await Backend.start()
     const { port } = await startProxy<Dest>(() => ({ port: backend.port, host, sendProxy }))
     const client = await connect(port)
@@ -53,7 +53,7 @@ describe.each([1, 2] as const)('sendProxy: %i', (sendProxy) => {
     expect(await (await backend.next()).ended()).toBe(expected(sendProxy, client, port) + GET)
   })
 
-  test('does so on a Unix socket and on a stream of your own', async () => {
+  test('sends the header over a Unix socket and a user`s stream', async () => {
     const path = join(temporaryDirectory(), 'a.sock')
     const backend = new Backend()
     await listen(backend.server, { path })
@@ -79,7 +79,7 @@ describe.each([1, 2] as const)('sendProxy: %i', (sendProxy) => {
     expect(text).toBe(expected(sendProxy, client, port) + GET)
   })
 
-  test('does so before TLS, for every form of Dest', async () => {
+  test('sends the header before TLS, for every form of Dest', async () => {
     const secure = new Backend((_, accept) =>
       tls.createServer({ ...certificate(), allowHalfOpen: true } as object, accept),
     )
@@ -115,12 +115,12 @@ describe.each([1, 2] as const)('sendProxy: %i', (sendProxy) => {
       expect(await client.ended()).toBe(OK)
       await watch.until('close')
       expect(headers.pop()).toBe(header)
-      expect(watch.names).toEqual(['open', 'routed', 'connected', 'close'])
+      expect(watch.names).toEqual(['open', 'routed', 'connected', 'end', 'close'])
       await peer.closed()
     }
   })
 
-  test('says that nobody knows of the client of a Unix socket', async () => {
+  test('sends UNKNOWN for a client of a Unix socket', async () => {
     const backend = await Backend.start()
     const path = join(temporaryDirectory(), 'a.sock')
     const { server } = await startProxy(() => ({ port: backend.port, host, sendProxy }))
@@ -143,7 +143,7 @@ describe.each([1, 2] as const)('sendProxy: %i', (sendProxy) => {
     ],
     [block(), LINE, block()],
     [block({ family: 0x31, addresses: Buffer.alloc(216) }), 'PROXY UNKNOWN\r\n', UNSPECIFIED],
-  ])('hands on what the header before it said (%#)', async (before, first, second) => {
+  ])('forwards the addresses of the received header (%#)', async (before, first, second) => {
     const backend = await Backend.start()
     const { port } = await startProxy<Dest>({
       proxyProtocol: [host],
@@ -155,7 +155,7 @@ describe.each([1, 2] as const)('sendProxy: %i', (sendProxy) => {
     expect(await (await backend.next()).ended()).toBe(header + GET)
   })
 
-  test('goes before the preface of HTTP/2 as well, and counts for nothing', async () => {
+  test('sends the header before the HTTP/2 preface', async () => {
     const backend = await Backend.start()
     const { server, port } = await startProxy(() => ({ port: backend.port, host, sendProxy }))
     const client = await connect(port)
@@ -168,7 +168,7 @@ describe.each([1, 2] as const)('sendProxy: %i', (sendProxy) => {
     expect(server.counters).toMatchObject({ bytesRead: preface.length, bytesWritten: 1 })
   })
 
-  test('goes to each backend that is tried, of the version that each wants', async () => {
+  test('sends each tried backend the version of its Dest', async () => {
     const watch = new Watch()
     const backend = await Backend.start()
     const other = sendProxy === 1 ? 2 : 1
@@ -188,7 +188,7 @@ describe.each([1, 2] as const)('sendProxy: %i', (sendProxy) => {
   })
 })
 
-test('a client and a destination of two families are told of as IPv6', async () => {
+test('sends IPv6 addresses if client and destination have different families', async () => {
   const backend = await Backend.start()
   const { port } = await startProxy<Dest>({
     proxyProtocol: [host],
@@ -205,7 +205,7 @@ test('a client and a destination of two families are told of as IPv6', async () 
   expect(await (await backend.next()).ended()).toBe(header + GET)
 })
 
-test('a certificate that nobody vouches for is the cause that errback is told of', async () => {
+test('gives errback the certificate error as the cause', async () => {
   const watch = new Watch()
   const front = net.createServer((socket) => {
     socket.on('error', () => undefined)
@@ -229,17 +229,20 @@ test('a certificate that nobody vouches for is the cause that errback is told of
   expect(watch.all('error')[0]!.error.cause).toMatchObject({ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' })
 })
 
-test('a handshake that is never answered ends with the time to connect, and leaves nothing open', async () => {
+test('ends an unanswered handshake after connectTimeout, and leaves nothing open', async () => {
   const watch = new Watch()
   const backend = await Backend.start()
   const { port } = await startProxy<Dest>({
     lookup: () => ({ port: backend.port, host, tls: true, sendProxy: 1 }),
     connectTimeout: 60,
   })
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  onTestFinished(() => void vi.useRealTimers())
   const client = await connect(port)
   client.write(GET)
   const peer = await backend.next()
   await peer.until('\r\n\x16')
+  vi.advanceTimersByTime(60)
   expect(withoutDate(await client.ended())).toBe(answer('504 Gateway Timeout', 'CONNECT_TIMEOUT'))
   await peer.closed()
   expect(watch.codes).toEqual(['CONNECT_TIMEOUT'])
@@ -251,13 +254,13 @@ test.each([
   [true, 'true'],
   [false, 'false'],
   [null, 'null'],
-])('sendProxy: %j is a fault of the Dest', async (sendProxy, shown) => {
+])('refuses a Dest with sendProxy: %j', async (sendProxy, shown) => {
   const watch = new Watch()
   const backend = await Backend.start()
   const { port } = await startProxy(() => ({ port: backend.port, host, sendProxy: sendProxy as 1 }))
   const client = await connect(port)
   client.end(GET)
   expect(withoutDate(await client.ended())).toBe(answer('502 Bad Gateway', 'CONNECT_FAILED'))
-  expect(watch.all('error')[0]!.error.cause).toEqual(new TypeError(`dest.sendProxy: got ${shown}; takes 1 or 2`))
+  expect(watch.all('error')[0]!.error.cause).toEqual(new TypeError(`dest.sendProxy: expected 1 or 2, got ${shown}`))
   expect(backend.accepted).toBe(0)
 })

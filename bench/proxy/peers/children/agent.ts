@@ -1,26 +1,26 @@
 import http from 'node:http'
 
-/** Keeps each connection to the backend for the next request, as many as there are. */
+/** Keeps all connections to the backend for later requests. */
 export const agent = new http.Agent({
   keepAlive: true,
   maxSockets: Number.POSITIVE_INFINITY,
   maxFreeSockets: Number.POSITIVE_INFINITY,
 })
 
-/** A server whose own time-outs and limits do not cut a round short. */
+/** A server without time-outs, which could end a round early. */
 export function createServer(listener: http.RequestListener): http.Server {
   return http.createServer({ keepAliveTimeout: 0, requestTimeout: 0, noDelay: true }, listener)
 }
 
 /**
- * `Connection` is about one hop only (RFC 9110 7.6.1), and the proxies on npm hand it on: with a client that closes, the
- * backend would close too, and nothing would be pooled. So it goes before they see the request.
+ * Removes `Connection`, which is for one hop only (RFC 9110 7.6.1). The npm proxies forward it, so a client's `close`
+ * would close the backend connection too, and nothing would be pooled.
  */
 export function dropConnection(request: http.IncomingMessage): void {
   delete request.headers.connection
 }
 
-/** Says to the client what is to come of its connection, not what the backend said of its own. */
+/** Replaces the backend's `Connection` with one for the client's connection. */
 export function setConnection(
   { headers }: { headers: http.OutgoingHttpHeaders },
   _request: unknown,

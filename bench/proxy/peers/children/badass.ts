@@ -6,6 +6,8 @@ const stickyDest = { ...dest, sticky: 'one' }
 
 function create() {
   switch (process.argv[3]) {
+    case 'every':
+      return createServer({ lookup: () => dest, requests: 'every' })
     case 'modify':
       return createServer(
         () => dest,

@@ -1,24 +1,32 @@
-import type { IncomingMessage, RequestListener } from 'node:http'
-import { createRequire } from 'node:module'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { agent, createServer, dropConnection, setConnection } from './agent.ts'
 import { backend, serve } from './say.ts'
 
-// The package comes without types.
-interface HttpProxy {
-  web: RequestListener
-  ws(request: IncomingMessage, socket: Duplex, head: Buffer): void
-  on(event: 'error', listener: (error: Error) => void): void
+// http-proxy and its descendants http-proxy-3 and httpxy. Arguments: BACKEND PACKAGE.
+
+interface Proxy {
+  web(request: IncomingMessage, response: ServerResponse): unknown
+  ws(request: IncomingMessage, socket: Duplex, ...more: unknown[]): unknown
+  on(event: 'error', listener: () => void): void
   on(event: 'proxyRes', listener: typeof setConnection): void
 }
-const httpProxy = createRequire(import.meta.url)('http-proxy') as { createProxyServer(options: object): HttpProxy }
+interface Library {
+  createProxyServer(options: object): Proxy
+}
 
-const proxy = httpProxy.createProxyServer({ target: `http://127.0.0.1:${backend}`, ws: true, agent })
+const name = process.argv[3]!
+const { default: library, ...names } = (await import(name)) as Library & { default?: Library }
+const target = `http://127.0.0.1:${backend}`
+const proxy = (library ?? names).createProxyServer({ target, ws: true, agent })
 proxy.on('error', () => {})
 proxy.on('proxyRes', setConnection)
 const server = createServer((request, response) => {
   dropConnection(request)
-  proxy.web(request, response)
+  Promise.resolve(proxy.web(request, response)).catch(() => response.destroy())
 })
-server.on('upgrade', (request, socket, head) => proxy.ws(request, socket, head))
-serve(server, 'http-proxy')
+server.on('upgrade', (request, socket, head) => {
+  const more = name === 'httpxy' ? [{ target }, head] : [head]
+  Promise.resolve(proxy.ws(request, socket, ...more)).catch(() => socket.destroy())
+})
+serve(server, name)

@@ -2,10 +2,10 @@ import { existsSync, readFileSync } from 'node:fs'
 import type { AddressInfo, Server } from 'node:net'
 import type { Greeting } from '../node.ts'
 
-/** The port of the backend, on 127.0.0.1. */
+/** The backend's port on 127.0.0.1. */
 export const backend = Number(process.argv[2])
 
-/** Listens, and says where; a peer without a package is the Node that it runs on. */
+/** Listens, and prints port and version. Without a package, the version is that of Node.js. */
 export function serve(server: Server, packageName?: string): void {
   const version = packageName ? versionOf(packageName) : process.versions.node
   server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, () => {
@@ -14,7 +14,7 @@ export function serve(server: Server, packageName?: string): void {
   })
 }
 
-/** Not every package lets its package.json be imported: the nearest one above its entry is read. */
+/** Reads the package.json above the package's entry, because not every package exports it. */
 function versionOf(packageName: string): string {
   let folder = new URL('.', import.meta.resolve(packageName))
   while (!existsSync(new URL('package.json', folder))) folder = new URL('..', folder)

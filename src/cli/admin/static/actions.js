@@ -1,10 +1,10 @@
-// What changes something: asks for the token, and for a yes where it is needed.
+// Actions on backends. They ask for the token, and for confirmation where needed.
 
 const at = (id) => document.getElementById(id)
 const KEY = 'badass-token'
 const TOAST_MS = 6_000
 
-/** Takes the token out of the address bar, and keeps it for this tab. */
+/** Moves the token from the address bar to the tab's session storage. */
 export function keepToken() {
   const token = /^#token=(.+)$/.exec(location.hash)?.[1]
   if (!token) return
@@ -20,7 +20,7 @@ function decoded(text) {
   }
 }
 
-/** Shows a line for a while. */
+/** Shows a message for a while. */
 export function say(text, isError = false) {
   const line = document.createElement('p')
   line.textContent = text
@@ -29,7 +29,7 @@ export function say(text, isError = false) {
   setTimeout(() => line.remove(), TOAST_MS)
 }
 
-/** Opens a dialog; resolves with whether it was agreed to. */
+/** Opens a dialog. Resolves with whether the user confirmed. */
 function open(dialog) {
   return new Promise((resolve) => {
     dialog.returnValue = 'cancel'
@@ -54,7 +54,7 @@ async function askToken(error) {
   return true
 }
 
-/** Has the server do it, and returns its answer; undefined if there was none or the token was not given. */
+/** Sends an action. Returns the answer, or undefined if there was none or the user gave no token. */
 export async function act(id, action) {
   if (!sessionStorage.getItem(KEY) && !(await askToken(''))) return undefined
   for (;;) {
@@ -73,7 +73,7 @@ async function post(url) {
   try {
     headers.set('Authorization', `Bearer ${sessionStorage.getItem(KEY)}`)
   } catch {
-    // Letters that no field can carry are in no token.
+    // Characters that a header field cannot carry cannot be in the token.
     return new Response(null, { status: 401 })
   }
   try {

@@ -1,12 +1,12 @@
 import { act, confirmReset, say } from './actions.js'
 import { colorOf, dark } from './colors.js'
-import { ago, bytes, count, duration, perSecond, plural } from './format.js'
+import { ago, bytes, count, countStates, duration, perSecond, plural } from './format.js'
 
 const at = (id) => document.getElementById(id)
-/** From so many on there is something to look for. */
+/** Number of backends from which the search box is shown. */
 const FILTER_FROM = 9
 
-/** One line of the table. It is kept and refilled, so that the focus stays where it is. */
+/** One row of the table. It is updated in place, so that it keeps the focus. */
 class Row {
   element
   #parts
@@ -34,7 +34,7 @@ class Row {
     for (const name of ['mouseleave', 'focusout']) this.element.addEventListener(name, () => pointedAt(undefined))
   }
 
-  /** `figures`: what it does a second. `now`: ms since 1970 by the server's clock. */
+  /** `figures`: its rates per second. `now`: ms since 1970 by the server's clock. */
   fill(backend, figures, now) {
     this.#backend = backend
     const { id, address, source, weight } = backend
@@ -52,14 +52,14 @@ class Row {
     this.#fillButtons()
   }
 
-  /** What it is looked for by. */
+  /** The text that the search matches. */
   get words() {
     const { id, address, source = '' } = this.#backend
     return [id, address, source, this.element.dataset.state].join(' ').toLowerCase()
   }
 
   #fillState(now) {
-    const { state, draining, backup, since, retryAt } = this.#backend
+    const { state, draining, drainingSince, backup, since, retryAt } = this.#backend
     const seconds = retryAt === undefined ? undefined : Math.ceil((retryAt - now) / 1000)
     const probe = seconds === undefined ? '' : seconds > 0 ? ` · probe in ${duration(seconds)}` : ' · probing'
     this.element.dataset.state = state === 'down' ? 'down' : draining ? 'draining' : 'up'
@@ -67,7 +67,8 @@ class Row {
     this.#put('state', state === 'down' ? `down${probe}` : draining ? 'draining' : 'up')
     this.#parts.backup.hidden = !backup
     const alsoDraining = state === 'down' && draining ? ', draining' : ''
-    this.#put('since', `for ${duration((now - since) / 1000)}${alsoDraining}`)
+    const shownSince = this.element.dataset.state === 'draining' ? drainingSince : since
+    this.#put('since', `for ${duration((now - shownSince) / 1000)}${alsoDraining}`)
   }
 
   #fillConnections() {
@@ -125,7 +126,7 @@ export class Backends {
   #pointedAt
   #state
 
-  /** `changed` is called after an action, `pointedAt` with the id of the row that is pointed at. */
+  /** `changed` is called after an action, `pointedAt` with the id of the row under the pointer. */
   constructor(history, changed, pointedAt) {
     this.#history = history
     this.#changed = changed
@@ -151,13 +152,14 @@ export class Backends {
       before = row.element
       row.fill(backend, this.#figures(backend.id), state.time)
     }
-    at('summary').textContent = summary(state.backends)
+    at('summary').textContent = summary(state)
     at('filter').hidden = state.backends.length < FILTER_FROM
     this.#filter()
   }
 
   #figures(id) {
-    const { rate, in: read, out } = this.#history.backends.get(id)
+    // A backend added since the last sample has no figures.
+    const { rate, in: read, out } = this.#history.backends.get(id) ?? { rate: [], in: [], out: [] }
     return { rate: this.#history.mean(rate), in: this.#history.mean(read), out: this.#history.mean(out) }
   }
 
@@ -176,10 +178,14 @@ export class Backends {
   }
 }
 
-function summary(backends) {
-  if (backends.length === 0) return ''
-  const down = backends.filter(({ state }) => state === 'down').length
-  const draining = backends.filter(({ state, draining }) => state === 'up' && draining).length
-  const up = backends.length - down - draining
-  return [`${up} up`, draining > 0 && `${draining} draining`, down > 0 && `${down} down`].filter(Boolean).join(' · ')
+function summary({ backends, removed }) {
+  const { up, draining, down } = countStates(backends)
+  const open = removed.reduce((sum, { connections }) => sum + connections, 0)
+  const parts = [
+    backends.length > 0 && `${up} up`,
+    draining > 0 && `${draining} draining`,
+    down > 0 && `${down} down`,
+    open > 0 && `${plural(open, 'connection')} to removed backends`,
+  ]
+  return parts.filter(Boolean).join(' · ')
 }

@@ -1,4 +1,4 @@
-// A colour of its own for each backend, kept for as long as the page is open; none is that of another thing on it.
+// Assigns each backend a colour for as long as the page is open. None of them is used for anything else.
 
 const LIGHT = [
   '#e8590c',

@@ -1,22 +1,22 @@
-// Numbers and times as people read them. Nothing here knows of the page.
+// Formats numbers, times and states. Does not touch the page.
 
 const NARROW = '\u202f'
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
 const whole = new Intl.NumberFormat('en')
 
-/** A count with its thousands apart. */
+/** A count with thousands separators. */
 export function count(n) {
   return whole.format(n)
 }
 
-/** Something a second: exact where it is small. */
+/** A rate per second, with decimals if it is small. */
 export function perSecond(n) {
   if (n === 0) return '0'
   if (n < 0.095) return '<0.1'
   return n < 9.95 ? n.toFixed(1) : count(Math.round(n))
 }
 
-/** Bytes as [number, unit], in three digits or fewer. */
+/** Bytes as [number, unit] with at most three digits. */
 export function bytesParts(n) {
   let unit = 0
   while (n >= 999.5 && unit < UNITS.length - 1) {
@@ -31,7 +31,7 @@ export function bytes(n) {
   return bytesParts(n).join(NARROW)
 }
 
-/** A time of so many seconds, in its two greatest units. */
+/** A duration in seconds, in its two largest units. */
 export function duration(seconds) {
   const s = Math.max(0, Math.floor(seconds))
   const [d, h, min] = [Math.floor(s / 86_400), Math.floor(s / 3_600) % 24, Math.floor(s / 60) % 60]
@@ -54,9 +54,16 @@ export function duration(seconds) {
     .join(' ')
 }
 
-/** How long ago so many seconds are. */
+/** A time so many seconds ago. */
 export function ago(seconds) {
   return seconds < 1 ? 'just now' : `${duration(seconds)} ago`
+}
+
+/** The number of backends that are up, draining or down. */
+export function countStates(backends) {
+  const down = backends.filter(({ state }) => state === 'down').length
+  const draining = backends.filter(({ state, draining }) => state === 'up' && draining).length
+  return { up: backends.length - down - draining, draining, down }
 }
 
 export function plural(n, one, many = `${one}s`) {

@@ -4,24 +4,24 @@ import { SPAN_S } from './history.js'
 import UPlot from './uplot.js'
 
 const HEIGHT = 190
-/** How far back the graph goes: no further than there is something to see. Times of its ticks, in s, and their names. */
+/** Time ranges of the graph: it shows no more than there are samples for. Ticks in s, with their labels. */
 const SPANS = [
   { span: 60, ticks: [45, 30, 15, 0], names: ['45 s ago', '30', '15', 'now'] },
   { span: 120, ticks: [90, 60, 30, 0], names: ['90 s ago', '60', '30', 'now'] },
   { span: SPAN_S, ticks: [240, 180, 120, 60, 0], names: ['4 min ago', '3', '2', '1', 'now'] },
 ]
 const MOST_IN_TIP = 8
-/** A sample further than this from the pointer is not what is pointed at. */
+/** A sample further than this from the pointer is not shown. */
 const NEAR_PX = 40
 const WHOLE_STEPS = Array.from({ length: 48 }, (_, i) => [1, 2, 5][i % 3] * 10 ** Math.floor(i / 3))
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
 
-/** One graph: lines over the last minutes, with what they are at where one points. */
+/** A graph of the last minutes, with the values under the pointer. */
 class Graph {
   #figure
   #place = document.createElement('div')
   #tip = document.createElement('div')
-  /** { text, axis, least, width }: what figures look like, and those at the axis; the least that it goes up to. */
+  /** { text, axis, least, width }: formats of values and axis labels; the smallest maximum of the axis. */
   #scale
   /** { label, color, fill }[] */
   #lines = []
@@ -59,7 +59,7 @@ class Graph {
     this.#place.setAttribute('aria-label', `${title}: now ${this.#scale.text(latest)} in all`)
   }
 
-  /** Sets one line off against the others; none: all alike. */
+  /** Highlights one line. Without an argument, none. */
   focus(label) {
     const index = this.#lines.findIndex((line) => line.label === label)
     this.#plot?.setSeries(index < 0 ? null : index + 1, { focus: true })
@@ -111,7 +111,7 @@ class Graph {
     )
   }
 
-  /** Says what the lines are at where the pointer is: the greatest first. */
+  /** Shows the values under the pointer, largest first. */
   #tell(plot) {
     const { data } = plot
     const { idx, left } = plot.cursor
@@ -138,7 +138,7 @@ class Graph {
     })
     const more = points.length - rows.length
     this.#tip.replaceChildren(time, ...rows, ...(more > 0 ? [`and ${more} more`] : []))
-    // Beside the line, on the side where there is more room.
+    // Beside the pointer, on the side with more room.
     const edge = this.#place.offsetLeft + plot.over.offsetLeft + place
     const isRight = place > plot.over.clientWidth / 2
     this.#tip.style.left = isRight ? '' : `${edge + 12}px`
@@ -150,7 +150,7 @@ function lineOf(label, stroke, fill) {
   return { label, stroke, fill: fill && fade(stroke), width: 1.75, points: { show: false }, spanGaps: false }
 }
 
-/** The colour at its full at the top, and next to nothing at the bottom. */
+/** A gradient from the full colour at the top to almost transparent. */
 function fade(color) {
   return ({ ctx, bbox: { top, height } }) => {
     const gradient = ctx.createLinearGradient(0, top, 0, top + height)
@@ -170,7 +170,7 @@ function withAlpha(color, alpha) {
   )
 }
 
-/** Round figures without the zeros that make them look exact. */
+/** Drops trailing zeros of rounded numbers. */
 function shortBytes(n) {
   const [number, unit] = bytesParts(n)
   return n === 0 ? '0' : `${Number(number)}\u202f${unit}/s`

@@ -1,10 +1,12 @@
-// What the page remembers: one sample for each answer of the server, for a few minutes.
+// Keeps a sample of each answer of the server for a few minutes.
 
 export const SPAN_S = 300
-/** Polls further apart than this were missed: the lines have a gap there. */
+/** If polls are further apart than this, the lines have a gap. */
 const GAP_S = 4
-/** A figure that people read is the mean of so many s, so that it does not flicker. */
-const MEAN_S = 3
+/** A poll sooner than this, as after an action, is no sample: one connection in 15 ms would show as 66/s. */
+const SOON_S = 0.5
+/** Displayed figures are the mean of so many samples, so that they do not flicker. */
+const MEAN_OF = 3
 
 class Series {
   constructor(length) {
@@ -33,6 +35,8 @@ class Series {
 export class History {
   /** s since 1970 of each sample, by the server's clock. */
   times = []
+  /** s between each sample and the one before it. */
+  spans = []
   all = new Series(0)
   /** By id. */
   backends = new Map()
@@ -41,8 +45,10 @@ export class History {
   push(state) {
     const now = state.time / 1000
     const last = this.#last
+    const since = last ? state.uptime - last.uptime : Number.NaN
+    if (since >= 0 && since < SOON_S && now >= this.times.at(-1)) return
     this.#last = state
-    // By a clock that was set back, nothing of what was has a place.
+    // The server's clock was set back: older samples have no place on the axis.
     if (last && now <= this.times.at(-1)) this.#clear()
     // A new process counts from 0.
     const isSame = last !== undefined && state.uptime > last.uptime
@@ -52,10 +58,15 @@ export class History {
     this.#forget(now - SPAN_S - 2)
   }
 
-  /** The mean of the last few samples; null if there is none. */
+  /** The mean rate of the last few samples, weighted by duration. Null if there is none. */
   mean(list) {
-    const recent = list.slice(-MEAN_S).filter((value) => value !== null)
-    return recent.length > 0 ? recent.reduce((sum, value) => sum + value, 0) / recent.length : null
+    let [amount, seconds] = [0, 0]
+    for (let i = Math.max(0, list.length - MEAN_OF); i < list.length; i++) {
+      if (list[i] === null) continue
+      amount += list[i] * this.spans[i]
+      seconds += this.spans[i]
+    }
+    return seconds > 0 ? amount / seconds : null
   }
 
   max(list) {
@@ -64,11 +75,12 @@ export class History {
 
   #clear() {
     this.times = []
+    this.spans = []
     this.all = new Series(0)
     this.backends.clear()
   }
 
-  /** Without a state it is a gap. */
+  /** Without a state, adds a gap. */
   #add(time, state, last, seconds = 0) {
     const rates = (now, before, names) =>
       names.map((name) => (before && seconds > 0 ? Math.max(0, now[name] - before[name]) / seconds : null))
@@ -92,12 +104,14 @@ export class History {
       }
     }
     this.times.push(time)
+    this.spans.push(seconds)
   }
 
   #forget(before) {
     const old = this.times.findIndex((time) => time >= before)
     if (old <= 0) return
     this.times.splice(0, old)
+    this.spans.splice(0, old)
     this.all.shift(old)
     for (const [id, series] of this.backends) {
       series.shift(old)

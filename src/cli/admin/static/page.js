@@ -1,6 +1,6 @@
 import { keepToken } from './actions.js'
 import { Backends } from './backends.js'
-import { ago, bytes, bytesParts, count, duration, perSecond, plural } from './format.js'
+import { ago, bytes, bytesParts, count, countStates, duration, perSecond, plural } from './format.js'
 import { Graphs } from './graphs.js'
 import { History } from './history.js'
 
@@ -16,7 +16,7 @@ const backends = new Backends(
   (id) => graphs.focus(id),
 )
 
-/** The last answer, and when it came. */
+/** The last answer and its time. */
 let last
 let heardAt = performance.now()
 /** When failures last rose, by the server's clock, in ms. */
@@ -24,13 +24,22 @@ let failedAt = Number.NEGATIVE_INFINITY
 let isPolling = false
 let timer
 
-function failuresOf({ counters }) {
-  return counters.connectFailures + counters.badHeads
+/** Failures so far, by name. */
+function failuresOf({ counters: { connectFailures, badHeads, outcomes } }) {
+  return [
+    [connectFailures, 'connect'],
+    [badHeads, 'bad head'],
+    [outcomes.NO_DESTINATION + outcomes.LOOKUP_FAILED, 'without a backend', 'without a backend'],
+  ]
+}
+
+function sumOf(failures) {
+  return failures.reduce((sum, [n]) => sum + n, 0)
 }
 
 function show(state) {
   heardAt = performance.now()
-  if (last && failuresOf(state) > failuresOf(last)) failedAt = state.time
+  if (last && sumOf(failuresOf(state)) > sumOf(failuresOf(last))) failedAt = state.time
   last = state
   past.push(state)
   document.body.classList.remove('stale')
@@ -44,20 +53,20 @@ function show(state) {
 }
 
 function showHealth({ draining, backends, counters }) {
-  const up = backends.filter(({ state }) => state === 'up').length
-  const [state, text] = draining
-    ? ['draining', 'draining']
-    : up === 0
-      ? ['down', backends.length > 0 ? 'all backends are down' : 'no backends']
-      : up < backends.length
-        ? ['draining', `${up} of ${backends.length} up`]
-        : ['up', 'all up']
-  badge(state, text)
+  badge(...(draining ? ['draining', 'draining'] : healthOf(backends)))
   at('draining').hidden = !draining
   if (!draining) return
   const left = counters.open > 0 ? `${plural(counters.open, 'connection')} left` : 'no connection left'
   at('draining').textContent =
     `badass is shutting down: it takes no new clients and lets the present ones finish; ${left}.`
+}
+
+function healthOf(backends) {
+  const { up, draining } = countStates(backends)
+  if (backends.length === 0) return ['down', 'no backends']
+  if (up === backends.length) return ['up', 'all up']
+  if (up > 0) return ['draining', `${up} of ${backends.length} up`]
+  return ['down', draining > 0 ? 'no backend takes new clients' : 'all backends are down']
 }
 
 function badge(state, text) {
@@ -66,15 +75,19 @@ function badge(state, text) {
   document.title = `badass: ${text}`
 }
 
-function showTiles({ counters, time }) {
+function showTiles(state) {
+  const { counters, time } = state
   const rate = past.mean(past.all.rate)
-  tile('open', [count(counters.open)], `peak of ${count(past.max(past.all.open))} in five minutes`)
+  tile(
+    'open',
+    [count(counters.open)],
+    `peak of ${count(Math.max(counters.open, past.max(past.all.open)))} in five minutes`,
+  )
   tile('rate', [rate === null ? '–' : perSecond(rate), '/s'], `${count(counters.accepted)} accepted in all`)
   tileOfBytes('in', past.mean(past.all.in), counters.bytesRead)
   tileOfBytes('out', past.mean(past.all.out), counters.bytesWritten)
-  const { connectFailures, badHeads } = counters
-  const parts = [plural(connectFailures, 'connect'), plural(badHeads, 'bad head')]
-  tile('failures', [count(connectFailures + badHeads)], parts.join(' · '))
+  const failures = failuresOf(state)
+  tile('failures', [count(sumOf(failures))], failures.map((one) => plural(...one)).join(' · '))
   at('tile-failures').classList.toggle('hot', time - failedAt < 60_000)
 }
 
@@ -95,7 +108,7 @@ function put(id, text) {
   if (at(id).textContent !== text) at(id).textContent = text
 }
 
-/** Says that what is shown is of the past, and why. */
+/** Shows that the data is outdated, and why. */
 function lose(error) {
   const seconds = (performance.now() - heardAt) / 1000
   const why =
@@ -103,7 +116,7 @@ function lose(error) {
   badge('down', 'connection lost')
   document.body.classList.add('stale')
   at('lost').hidden = false
-  // What is read aloud does not change with every try.
+  // The text for screen readers does not change with every attempt.
   put('why', `No connection to badass: ${why}. Trying again…`)
   put('heard', last ? `What you see is from ${ago(seconds)}.` : '')
 }

@@ -1,0 +1,11 @@
+// @ts-check
+import { createServer } from 'badass'
+
+createServer({
+  requests: 'every',
+  lookup(head) {
+    if (head.get('host') !== 'shop.example') return { port: 3001, host: '127.0.0.1' }
+    const path = head.target.replace(/^https?:\/\/[^/?]*/i, '') // the target may be a whole URL
+    return new Response(null, { status: 308, headers: { Location: `https://www.shop.example${path}` } })
+  },
+}).listen(80)

@@ -1,0 +1,16 @@
+// The entry `badass/balancer`.
+export {
+  type AlgorithmName,
+  type BackendOptions,
+  type BackendStatus,
+  Balancer,
+  type BalancerEvents,
+  type BalancerLookup,
+  type BalancerOptions,
+  createBalancer,
+  type DnsOptions,
+  type HealthOptions,
+  type KeyName,
+  type KeyOf,
+  type Route,
+} from './balancer/index.ts'

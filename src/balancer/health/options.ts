@@ -1,0 +1,112 @@
+import { parseHead } from '../../parser/index.ts'
+import { show } from '../../show.ts'
+import { integer, milliseconds, oneOf, optional, type Rules, validateOptions } from '../../validate.ts'
+
+export interface HealthOptions {
+  /** `tcp`: connect, TLS handshake included. `http`: GET. Default: `http` if there is a path, else `tcp`. */
+  type?: 'tcp' | 'http' | undefined
+  /** Path to GET. Default '/'. */
+  path?: string | undefined
+  /** Host field of the request. Default: the backend's address. */
+  host?: string | undefined
+  /** Expected status: 204, [200, 404], '200-399' or '200-299,401'. Default '200-399'. */
+  status?: number | readonly number[] | string | undefined
+  /** Time from the start of one check to the next (ms), ±10%. Default 2000. */
+  interval?: number | undefined
+  /** Time-out of a check (ms). Default 1000. */
+  timeout?: number | undefined
+  /** Consecutive passed checks before a backend that is down is up. Default 2. */
+  rise?: number | undefined
+  /** Consecutive failed checks before a backend that is up is down; the very first check counts alone. Default 3. */
+  fall?: number | undefined
+}
+
+type Ranges = readonly (readonly [least: number, most: number])[]
+
+/** Validated options, defaults filled in. */
+export interface HealthSettings {
+  readonly type: 'tcp' | 'http'
+  readonly path: string
+  readonly host: string | undefined
+  readonly status: Ranges
+  readonly interval: number
+  readonly timeout: number
+  readonly rise: number
+  readonly fall: number
+}
+
+const ms = (defaultValue: number) => milliseconds(1, 24 * 60 * 60 * 1000, defaultValue)
+
+const HEALTH_RULES: Rules<keyof HealthOptions> = {
+  type: optional(oneOf('tcp', 'http')),
+  path: {
+    expected: "a path, as in '/healthz', percent-encoded and without a fragment",
+    validate: (value) => value === undefined || (typeof value === 'string' && canBeSent(value, 'a')),
+  },
+  host: {
+    expected: "a host with an optional port, as in 'app.test' or '[::1]:3000'",
+    validate: (value) => value === undefined || (typeof value === 'string' && value !== '' && canBeSent('/', value)),
+  },
+  status: {
+    expected: "a status from 200 to 599, a list of them, or ranges, as in '200-399' or '200-299,404'",
+    validate: (value) => readStatus(value) !== undefined,
+    default: '200-399',
+  },
+  interval: ms(2000),
+  timeout: ms(1000),
+  rise: integer(1, 1000, 2),
+  fall: integer(1, 1000, 3),
+}
+
+/** Options of HTTP checks only. */
+const OF_HTTP = ['path', 'host', 'status'] as const
+
+/**
+ * Validates options and fills in the defaults.
+ * @throws {TypeError} for an unknown or invalid option
+ */
+export function validateHealth(options: HealthOptions): HealthSettings {
+  const { type: given, path, ...rest } = validateOptions('health', HEALTH_RULES, options) as HealthOptions
+  const type = given ?? (path === undefined ? 'tcp' : 'http')
+  const idle = OF_HTTP.find((name) => options[name] !== undefined)
+  if (type === 'tcp' && idle) {
+    const expected = given ? "nothing with the type 'tcp'" : "nothing without a path, or the type 'http'"
+    throw new TypeError(`health.${idle}: expected ${expected}, got ${show(options[idle])}`)
+  }
+  const status = readStatus(rest.status)!
+  return { ...rest, type, path: path ?? '/', status } as HealthSettings
+}
+
+export function requestOf(path: string, host: string): string {
+  return `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nUser-Agent: badass-health\r\nConnection: close\r\n\r\n`
+}
+
+/** Whether the request line and the Host field can carry these values, according to our own parser. */
+function canBeSent(path: string, host: string): boolean {
+  if (!/^\/[!-~]*$/.test(path)) return false
+  try {
+    const head = parseHead(Buffer.from(requestOf(path, host)), 'request')
+    return head.target === path && head.get('host') === host && [...head].length === 3
+  } catch {
+    return false
+  }
+}
+
+function readStatus(value: unknown): Ranges | undefined {
+  // every() skips the holes of a sparse array; a spread copy has none.
+  const parts = typeof value === 'string' ? value.split(',') : Array.isArray(value) ? [...value] : [value]
+  if (parts.length === 0) return undefined
+  const ranges = typeof value === 'string' ? parts.map(readRange) : parts.map((one) => [one, one] as const)
+  return ranges.every(isRange) ? ranges : undefined
+}
+
+function readRange(text: string): readonly [number, number] | undefined {
+  const match = /^ *(\d{3})(?:-(\d{3}))? *$/.exec(text)
+  return match ? [Number(match[1]), Number(match[2] ?? match[1])] : undefined
+}
+
+function isRange(range: readonly [unknown, unknown] | undefined): range is readonly [number, number] {
+  if (!range) return false
+  const [least, most] = range as readonly [number, number]
+  return Number.isInteger(least) && Number.isInteger(most) && 200 <= least && least <= most && most <= 599
+}

@@ -1,0 +1,104 @@
+import { availableParallelism } from 'node:os'
+import { validateBalancer } from '../../balancer/index.ts'
+import { isNetwork, OPTION_RULES } from '../../proxy/index.ts'
+import { aFunction, integer } from '../../validate.ts'
+import { addressText, BALANCING, CONNECTIONS, checkForm, HOST, PEM, pem } from './backends.ts'
+import type { Address, Config, ConfigHooks } from './config.ts'
+import { groupId } from './group.ts'
+import * as is from './read.ts'
+import { ROUTING } from './routes.ts'
+import * as syntax from './target.ts'
+
+const LISTEN_PORT = is.from(0, 65_535)
+const NETWORK = { expected: "an IP address, a network such as 10.0.0.0/8, or 'unix'", validate: isNetwork }
+const MAX_WORKERS = 256
+const WORKERS = { ...integer(1, MAX_WORKERS), expected: `auto or an integer from 1 to ${MAX_WORKERS}` }
+
+const FD_NAME = is.text('a name of LISTEN_FDNAMES', (value) => /^[!-9;-~]+$/.test(value))
+const MODE = is.leaf<number>({ expected: "an octal mode as text, such as '660'", validate: () => true }, (value) =>
+  typeof value === 'string' && /^[0-7]{3,4}$/.test(value) ? Number.parseInt(value, 8) : undefined,
+)
+const GROUP = is.leaf<number>({ expected: 'a group in /etc/group, or its number', validate: () => true }, groupId)
+
+const ADDRESS = is.object(
+  { port: LISTEN_PORT, host: HOST, path: is.path, fd: FD_NAME, mode: MODE, group: GROUP },
+  `${syntax.ADDRESS_FORMS}, or an object`,
+  checkForm('a port, a path or an fd'),
+) as is.Reader<Address>
+
+const ADMIN = is.map(
+  is.object({ port: LISTEN_PORT, host: HOST }, `${syntax.ADMIN_FORMS}, or an object`, checkForm('a port')),
+  ({ port, host = '127.0.0.1' }): Address => ({ port: port!, host }),
+)
+
+/** Undefined for port 0: the system chooses another each time. */
+function fixedAddress(address: Address): string | undefined {
+  return 'port' in address && address.port === 0 ? undefined : addressText(address)
+}
+
+const BACKOFF = is.object({ min: is.time(), max: is.time() })
+
+const DNS = is.object({
+  servers: is.listOfTexts({ expected: 'IP, IP:PORT or [IPV6]:PORT', validate: syntax.isDnsServer }),
+  interval: is.time(),
+  hold: is.time(),
+  timeout: is.time(),
+})
+
+const CERTIFICATE = is.object({ cert: pem, key: pem }, 'an object with cert and key', (raw, place) => {
+  for (const name of ['cert', 'key']) if (raw[name] === undefined) place.report(`expected ${PEM}, got none`, name)
+}) as is.Reader<Config['tls'][number]>
+
+const networks = is.listOfTexts(NETWORK)
+
+/** The engine's limits that can be set, each under its own name. */
+const LIMITS = {
+  headTimeout: is.time(OPTION_RULES.headTimeout),
+  connectTimeout: is.time(OPTION_RULES.connectTimeout),
+  responseHeadTimeout: is.time(OPTION_RULES.responseHeadTimeout),
+  idleTimeout: is.time(OPTION_RULES.idleTimeout),
+  halfCloseTimeout: is.time(OPTION_RULES.halfCloseTimeout),
+  maxHeadBytes: is.whole(OPTION_RULES.maxHeadBytes),
+  maxFields: is.whole(OPTION_RULES.maxFields),
+  lenientResponses: is.yesOrNo,
+}
+export const LIMIT_NAMES = Object.keys(LIMITS) as (keyof typeof LIMITS)[]
+
+const hook = <K extends keyof ConfigHooks>() =>
+  is.leaf<NonNullable<ConfigHooks[K]>>({ ...aFunction, expected: 'a function (in a JS module)' })
+
+/** The functions that a JS module may export. */
+const HOOKS = { lookup: hook<'lookup'>(), modify: hook<'modify'>(), errback: hook<'errback'>() }
+export const HOOK_NAMES = Object.keys(HOOKS) as (keyof typeof HOOKS)[]
+
+/** Every setting of the command line and of a config file, with what reads it. Each may be left out. */
+export const SETTINGS = {
+  listen: is.listOf(is.orText(syntax.splitListen, ADDRESS), fixedAddress),
+  ...BALANCING,
+  ...ROUTING,
+  secretFile: is.path,
+  backoff: is.judged('backoff', BACKOFF, (backoff) => validateBalancer({ backoff })),
+  dns: is.judged('dns', DNS, (dns) => validateBalancer({ dns })),
+  requests: is.oneOf('first', 'every', 'auto'),
+  http2: is.oneOf('pass', 'refuse'),
+  forwarded: is.yesOrNo,
+  trust: networks,
+  proxyProtocol: ((value, place) => {
+    const list = networks(value, place)
+    return list?.length === 0 ? place.report(`expected one or more, each ${NETWORK.expected}, got an empty list`) : list
+  }) as is.Reader<string[]>,
+  tls: is.listOf(CERTIFICATE),
+  admin: is.orText(syntax.splitAdmin, ADMIN),
+  adminTokenFile: is.path,
+  log: is.oneOf('none', 'text', 'json'),
+  grace: is.time(),
+  shutdownDelay: is.time(),
+  workers: is.leaf<number>(WORKERS, (value) =>
+    value === 'auto' ? Math.min(availableParallelism(), MAX_WORKERS) : syntax.parseInteger(value),
+  ),
+  maxConnections: CONNECTIONS,
+  ...LIMITS,
+  ...HOOKS,
+}
+
+export type Settings = is.Values<typeof SETTINGS>

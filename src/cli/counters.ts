@@ -1,0 +1,20 @@
+import type { Counters } from '../index.ts'
+import { addUp } from '../proxy/index.ts'
+
+/** The counters of the proxies, and those of the service itself. */
+export interface ServiceCounters extends Counters {
+  /** Failed TLS handshakes, plain HTTP on a TLS port included. */
+  handshakeFailures: number
+  /** Clients over `maxConnections`. */
+  turnedAway: number
+}
+
+/** Adds up the counters of several services. */
+export function addUpServices(all: readonly Readonly<ServiceCounters>[]): ServiceCounters {
+  const sum = { ...addUp(all), handshakeFailures: 0, turnedAway: 0 }
+  for (const { handshakeFailures, turnedAway } of all) {
+    sum.handshakeFailures += handshakeFailures
+    sum.turnedAway += turnedAway
+  }
+  return sum
+}

@@ -1,0 +1,127 @@
+import { Writable } from 'node:stream'
+import { escapeUnprintable } from './escape.ts'
+
+/** Most bytes to buffer for a slow reader. Further lines are dropped. */
+const MAX_WAITING_BYTES = 1 << 20
+
+/** Writes lines to a stream that may be slow or closed. The buffer is bounded; dropped lines are counted. */
+export class Output {
+  readonly #stream: Writable
+  readonly #say: (line: string) => void
+  #dropped = 0
+  #lastError: string | undefined
+
+  /** `say` reports dropped lines and write errors. */
+  constructor(stream: Writable, say: (line: string) => void = () => undefined) {
+    this.#stream = stream
+    this.#say = say
+    // For example EPIPE: the reader has closed. The proxy goes on.
+    stream.on('error', (error: NodeJS.ErrnoException) => this.#failed(error))
+    stream.on('drain', () => this.#resume())
+  }
+
+  readonly write = (line: string): void => {
+    if (this.#lastError === 'EPIPE') return
+    const { writableNeedDrain, writableLength } = this.#stream
+    // If no 'drain' is to come, nothing is buffered.
+    const isFull = writableNeedDrain && (this.#dropped > 0 || writableLength + line.length >= MAX_WAITING_BYTES)
+    if (isFull) this.#drop()
+    else this.#stream.write(`${line}\n`)
+  }
+
+  #drop(): void {
+    if (this.#dropped++ === 0) this.#say('the reader of the access log is too slow: dropping lines')
+  }
+
+  #resume(): void {
+    if (this.#dropped > 0) this.#say(`${this.#dropped} lines of the access log were dropped`)
+    this.#dropped = 0
+  }
+
+  /** Only EPIPE is final. A full disk may have space again later. */
+  #failed({ code, message }: NodeJS.ErrnoException): void {
+    if (code !== this.#lastError) this.#say(`the access log cannot be written: ${message}`)
+    this.#lastError = code
+  }
+}
+
+/**
+ * Writes buffered lines one by one. Several processes write to one pipe, which keeps writes of up to PIPE_BUF (4096 bytes
+ * on Linux) whole.
+ */
+export function lineByLine(stream: Writable): Writable {
+  const lines = new Writable({
+    // Errors are forwarded below. Passed on here, the first would end all writes.
+    write: (chunk, encoding, done) => void stream.write(chunk, encoding, () => done()),
+  })
+  stream.on('error', (error) => lines.emit('error', error))
+  return lines
+}
+
+/** The outputs of a service. */
+export interface Io {
+  /** Writes a line of the access log. */
+  log(line: string): void
+  /** Writes a line for people. `about`: its subject, by which the primary drops repeated lines of several workers. */
+  say(line: string, about?: string): void
+}
+
+let standard: Io | undefined
+
+/** The access log goes to stdout, lines for people to stderr. */
+export function standardIo(): Io {
+  standard ??= createStandardIo()
+  return standard
+}
+
+function createStandardIo(): Io {
+  const errors = new Output(process.stderr)
+  const say = (line: string) => errors.write(`badass: ${escapeUnprintable(line)}`)
+  return { log: new Output(process.stdout, say).write, say }
+}
+
+/** ms between two lines of a kind, and how many kinds are remembered: together they limit the rate of lines. */
+const REPEAT_MS = 60_000
+const MOST_KINDS = 100
+
+/** Prints the first line of each kind, and then at most one a minute with the number of lines left out. */
+export class RepeatFilter {
+  readonly #say: (line: string) => void
+  /** In the order in which they were last printed. */
+  readonly #kinds = new Map<string, { saidAt: number; times: number }>()
+
+  constructor(say: (line: string) => void) {
+    this.#say = say
+  }
+
+  say(kind: string, line: string): void {
+    const now = performance.now()
+    const known = this.#kinds.get(kind)
+    if (known && now - known.saidAt < REPEAT_MS) {
+      known.times++
+      return
+    }
+    if (!known && this.#kinds.size >= MOST_KINDS) {
+      const [oldest] = this.#kinds
+      if (now - oldest![1].saidAt < REPEAT_MS) return
+      this.#kinds.delete(oldest![0])
+    }
+    this.#kinds.delete(kind)
+    this.#kinds.set(kind, { saidAt: now, times: 0 })
+    this.#say(known?.times ? `${line} (and ${known.times} more since the last report)` : line)
+  }
+}
+
+/** ms between two lines about an event that may happen on every connection. */
+const PAUSE_MS = 10_000
+
+/** Prints at most one line in 10 s. */
+export function throttled(say: (line: string) => void): (line: string) => void {
+  let last = Number.NEGATIVE_INFINITY
+  return (line) => {
+    const now = performance.now()
+    if (now - last < PAUSE_MS) return
+    last = now
+    say(line)
+  }
+}

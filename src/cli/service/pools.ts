@@ -1,0 +1,129 @@
+import { validateBalancer } from '../../balancer/index.ts'
+import { type BackendStatus, type Balancer, type BalancerOptions, createBalancer, type KeyOf } from '../../index.ts'
+import type { Controls } from '../admin/index.ts'
+import { type Config, DEFAULT_POOL, poolsOf, show } from '../config/index.ts'
+import type { Targets } from './backend-tls.ts'
+
+/** The options of each pool's balancer, by the pool's name. */
+export type PoolOptions = ReadonlyMap<string, BalancerOptions>
+
+/** Makes the options of all pools. `clientAddress` returns the key of a client for the algorithm `hash`. */
+export function poolOptions(config: Config, targets: Targets, clientAddress: KeyOf): PoolOptions {
+  const { backoff, secret, dns } = config
+  return new Map(
+    poolsOf(config).map(({ name, algorithm, failover, health, key }) => {
+      const options = { algorithm, failover, health, backoff, secret, dns }
+      return [name, { ...options, backends: targets.get(name), key: key === 'client' ? clientAddress : key }]
+    }),
+  )
+}
+
+/**
+ * The balancers of a service, one for each pool. The admin page sees them as one: ids of backends in other pools than
+ * 'default' begin with the pool's name and a slash.
+ */
+export class Pools implements Controls {
+  readonly #announce: (balancer: Balancer, prefix: string) => void
+  readonly #balancers = new Map<string, Balancer>()
+  /** Pools that a reload removed. Connections under an earlier config may still use them. */
+  readonly #removed = new Map<string, Balancer>()
+
+  /** `announce` is called for each new balancer. @throws {TypeError} for invalid options */
+  constructor(options: PoolOptions, announce: (balancer: Balancer, prefix: string) => void) {
+    this.#announce = announce
+    this.update(options)
+  }
+
+  /** The balancer of a pool of the current config, or of an earlier one that is still in use. */
+  get(name: string): Balancer {
+    return (this.#balancers.get(name) ?? this.#removed.get(name))!
+  }
+
+  /** Replaces the options of all pools. @throws {TypeError} for invalid options, before anything has changed */
+  update(options: PoolOptions): void {
+    for (const one of options.values()) validateBalancer(one)
+    for (const [name, balancer] of this.#balancers) {
+      if (options.has(name)) continue
+      this.#balancers.delete(name)
+      this.#removed.set(name, balancer)
+    }
+    for (const [name, one] of options) {
+      const known = this.#balancers.get(name) ?? this.#removed.get(name)
+      this.#removed.delete(name)
+      known?.update(one)
+      const balancer = known ?? createBalancer(one)
+      this.#balancers.set(name, balancer)
+      if (!known) this.#announce(balancer, prefixOf(name))
+    }
+  }
+
+  /** Ends the removed pools. No connection may use them any more. */
+  closeRemoved(): void {
+    for (const balancer of this.#removed.values()) balancer.close()
+    this.#removed.clear()
+  }
+
+  close(): void {
+    this.closeRemoved()
+    for (const balancer of this.#balancers.values()) balancer.close()
+  }
+
+  /** Resolves after the first look-up of every DNS name, successful or not. */
+  async resolved(): Promise<void> {
+    await Promise.all([...this.#balancers.values()].map((balancer) => balancer.resolved()))
+  }
+
+  get backends(): BackendStatus[] {
+    return statusesOf(this.#balancers, ({ backends }) => backends)
+  }
+
+  get removed(): BackendStatus[] {
+    const open = ({ backends }: Balancer) => backends.filter(({ connections }) => connections > 0)
+    const ofPools = statusesOf(this.#balancers, ({ removed }) => removed)
+    return [...ofPools, ...statusesOf(this.#removed, (balancer) => [...open(balancer), ...balancer.removed])]
+  }
+
+  /** @throws {RangeError} for an unknown id */
+  drain(id: string): void {
+    const { balancer, own } = this.#find(id)
+    balancer.drain(own)
+  }
+
+  /** @throws {RangeError} for an unknown id */
+  ready(id: string): void {
+    const { balancer, own } = this.#find(id)
+    balancer.ready(own)
+  }
+
+  /** @throws {RangeError} for an unknown id */
+  kill(id: string): number {
+    const { balancer, own } = this.#find(id)
+    return balancer.kill(own)
+  }
+
+  has(id: string): boolean {
+    return this.backends.some((backend) => backend.id === id)
+  }
+
+  /** The balancer of a backend, and the backend's id in it. */
+  #find(id: string): { balancer: Balancer; own: string } {
+    for (const [name, balancer] of this.#balancers) {
+      const own = id.slice(prefixOf(name).length)
+      if (id.startsWith(prefixOf(name)) && balancer.backends.some((one) => one.id === own)) return { balancer, own }
+    }
+    throw new RangeError(`id: expected the id of a backend, got ${show(id)}`)
+  }
+}
+
+function prefixOf(name: string): string {
+  return name === DEFAULT_POOL ? '' : `${name}/`
+}
+
+function statusesOf(
+  balancers: ReadonlyMap<string, Balancer>,
+  read: (balancer: Balancer) => readonly BackendStatus[],
+): BackendStatus[] {
+  return [...balancers].flatMap(([name, balancer]) =>
+    read(balancer).map((status) => ({ ...status, id: prefixOf(name) + status.id })),
+  )
+}

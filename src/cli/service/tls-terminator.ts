@@ -1,0 +1,161 @@
+import { AsyncResource } from 'node:async_hooks'
+import { randomBytes } from 'node:crypto'
+import net from 'node:net'
+import tls from 'node:tls'
+import { behindProxy } from '../../index.ts'
+import { handOver, tlsListener } from '../../proxy/index.ts'
+import type { Certificates } from './certificates.ts'
+import { fixedAnswer } from './fixed-answer.ts'
+import { PLAIN_HTTP, reasonOf } from './handshake.ts'
+
+/** Default ms for the first byte of a client, like Node's handshakeTimeout. */
+const HANDSHAKE_MS = 120_000
+
+/** Keys for TLS session tickets. Processes with the same keys can resume each other's sessions. */
+export function makeTicketKeys(): Buffer {
+  return randomBytes(48)
+}
+
+/** `proxyProtocol`: peers that send a PROXY header first. `headTimeout`: ms for the handshake, 0 for Node's 2 minutes. */
+export interface HandshakeOptions {
+  headTimeout?: number | undefined
+  proxyProtocol?: readonly string[] | undefined
+}
+
+export interface TlsTerminatorEvents {
+  /** A decrypted socket, or a plain one whose PROXY header was refused. */
+  accept(socket: net.Socket): void
+  /** A handshake failed. */
+  failed(reason: string, socket: net.Socket): void
+}
+
+/** Terminates the TLS of accepted sockets. */
+export class TlsTerminator {
+  readonly #events: TlsTerminatorEvents
+  /** The same for all servers, so that sessions survive a change of certificates. */
+  readonly #ticketKeys: Buffer
+  /** Passes a socket to the current TLS server. */
+  #begin: ((socket: net.Socket) => void) | undefined
+  /** Raw sockets, including those below `#secure`. */
+  readonly #sockets = new Set<net.Socket>()
+  readonly #secure = new Set<tls.TLSSocket>()
+  readonly #whenSettled = new Set<() => void>()
+
+  constructor(events: TlsTerminatorEvents, ticketKeys = makeTicketKeys()) {
+    this.#events = events
+    this.#ticketKeys = ticketKeys
+  }
+
+  /** Sets the certificates for later handshakes. Undefined: no TLS. */
+  use(certificates: Certificates | undefined, { headTimeout, proxyProtocol }: HandshakeOptions = {}): void {
+    this.#begin = undefined
+    if (!certificates) return
+    const look = this.#lookAt(this.#create(certificates, headTimeout ?? 0), headTimeout || HANDSHAKE_MS)
+    const refused = (socket: net.Socket) => this.#events.accept(socket)
+    this.#begin = proxyProtocol ? behindProxy(net.createServer(look), { proxyProtocol, headTimeout, refused }) : look
+  }
+
+  /** Returns false if there is no TLS: the socket is then untouched. */
+  take(socket: net.Socket): boolean {
+    if (!this.#begin) return false
+    this.#sockets.add(socket)
+    socket.once('close', () => this.#left(this.#sockets, socket))
+    // A client that half-closes during its handshake has left. The TLS socket allows half-open again.
+    socket.allowHalfOpen = false
+    this.#begin(socket)
+    return true
+  }
+
+  /** Resolves when no handshake is under way, or after `ms`. */
+  async settled(ms: number): Promise<void> {
+    if (!this.#isBusy) return
+    let timer: NodeJS.Timeout | undefined
+    await new Promise<void>((resolve) => {
+      this.#whenSettled.add(resolve)
+      timer = setTimeout(resolve, ms)
+    })
+    clearTimeout(timer)
+  }
+
+  /** Destroys all sockets. */
+  destroy(): void {
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
+  /** A TLS socket has no public link to its raw socket, but both close: the difference is the handshakes under way. */
+  get #isBusy(): boolean {
+    return this.#sockets.size > this.#secure.size
+  }
+
+  /** Tells TLS from plain HTTP by the first byte. A client of plain HTTP gets a readable 400. */
+  #lookAt(server: tls.Server, timeout: number): (socket: net.Socket) => void {
+    const secure = net.createServer(tlsListener(server))
+    const plain = fixedAnswer({
+      status: '400 Bad Request',
+      why: 'this port speaks TLS; use https://',
+      headTimeout: timeout,
+    })
+    return (socket) => {
+      const timer = setTimeout(() => this.#fail(reasonOf({ code: 'ERR_TLS_HANDSHAKE_TIMEOUT' }), socket), timeout)
+      const stop = () => clearTimeout(timer)
+      const ended = () => socket.destroy()
+      // The client info of the PROXY header is bound to this async context.
+      const giveOn = AsyncResource.bind((bytes: Buffer) => {
+        const isPlain = isLetter(bytes[0])
+        if (isPlain) this.#events.failed(PLAIN_HTTP, socket)
+        handOver(socket, isPlain ? plain : secure, () => [bytes])
+      })
+      socket.on('error', () => undefined)
+      socket.once('close', stop)
+      socket.once('end', ended)
+      socket.once('data', (bytes: Buffer) => {
+        stop()
+        socket.off('close', stop)
+        socket.off('end', ended)
+        socket.pause()
+        giveOn(bytes)
+      })
+    }
+  }
+
+  #fail(reason: string, socket: net.Socket): void {
+    // A health check that sends nothing is not a failure.
+    if (socket.bytesRead > 0 || socket instanceof tls.TLSSocket) this.#events.failed(reason, socket)
+    socket.destroy()
+  }
+
+  #create(certificates: Certificates, timeout: number): tls.Server {
+    const server = tls.createServer({
+      ...certificates.first,
+      ticketKeys: this.#ticketKeys,
+      ALPNProtocols: ['http/1.1'],
+      handshakeTimeout: timeout,
+      SNICallback: (host, done) => done(null, certificates.contextFor(host)),
+    })
+    server.on('secureConnection', (socket) => {
+      this.#secure.add(socket)
+      socket.once('close', () => this.#left(this.#secure, socket))
+      this.#tell()
+      this.#events.accept(socket)
+    })
+    // Node does not close sockets after a handshake timeout.
+    server.on('tlsClientError', (error, socket) => this.#fail(reasonOf(error), socket))
+    return server
+  }
+
+  #left<T>(sockets: Set<T>, socket: T): void {
+    sockets.delete(socket)
+    this.#tell()
+  }
+
+  #tell(): void {
+    if (this.#isBusy) return
+    for (const tell of this.#whenSettled) tell()
+    this.#whenSettled.clear()
+  }
+}
+
+/** A request begins with its method, a handshake with 0x16 (RFC 8446 5.1). */
+function isLetter(byte = 0): boolean {
+  return /[a-z]/i.test(String.fromCharCode(byte))
+}

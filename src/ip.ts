@@ -1,0 +1,34 @@
+/** RFC 3986 3.2.2: eight groups, or fewer with one '::'. An IPv4 address may replace the last two. No zone. */
+export function isIPv6(text: string): boolean {
+  const halves = text.split('::')
+  if (halves.length > 2) return false
+  let groups = 0
+  for (const [at, half] of halves.entries()) {
+    if (half === '') continue
+    const parts = half.split(':')
+    for (const [i, part] of parts.entries()) {
+      const isLast = at === halves.length - 1 && i === parts.length - 1
+      if (/^[0-9a-fA-F]{1,4}$/.test(part)) groups += 1
+      else if (isLast && isIPv4(part)) groups += 2
+      else return false
+    }
+  }
+  return halves.length === 2 ? groups <= 7 : groups === 8
+}
+
+/** Four decimal numbers without leading zeros. */
+export function isIPv4(text: string): boolean {
+  const parts = text.split('.')
+  return parts.length === 4 && parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255)
+}
+
+/** The shortest form of an address, without its zone. IPv4-mapped addresses become IPv4 (RFC 4291 2.5.5.2). */
+export function normalize(address: string): string {
+  const plain = address.replace(/%.*/s, '')
+  if (!isIPv6(plain)) return plain
+  // URL writes an address in the form of RFC 5952.
+  const short = new URL(`http://[${plain}]`).hostname.slice(1, -1)
+  const [, high, low] = /^::ffff:([\da-f]{1,4}):([\da-f]{1,4})$/.exec(short) ?? []
+  if (high === undefined || low === undefined) return short
+  return [high, low].flatMap((half) => [Number.parseInt(half, 16) >> 8, Number.parseInt(half, 16) & 255]).join('.')
+}

@@ -1,0 +1,93 @@
+import { EventEmitter } from 'node:events'
+import net from 'node:net'
+import { Duplex, Readable, Stream, Writable } from 'node:stream'
+import tls from 'node:tls'
+import { isError, show } from '../show.ts'
+import type { Outcome } from './dest.ts'
+import { destroy, isReadable } from './socket.ts'
+
+/** The methods that the engine calls on a user's stream. */
+const OF_READABLES = ['on', 'once', 'off', 'pause', 'resume'] as const
+const OF_WRITABLES = ['write', 'end', 'cork', 'uncork'] as const
+
+/** Node's own methods, which do not throw when the engine calls them. */
+const ofNode: ReadonlySet<unknown> = new Set(
+  [EventEmitter, Stream, Readable, Writable, Duplex, net.Socket, tls.TLSSocket].flatMap(({ prototype }) =>
+    [...OF_READABLES, ...OF_WRITABLES].map((name) => (prototype as unknown as { [name: string]: unknown })[name]),
+  ),
+)
+
+/**
+ * Prepares a stream that `connect()` of a Dest returned. What its methods throw becomes its 'error'.
+ * @throws {TypeError} if it is not a Duplex
+ * @throws the stream's error, or an Error, if it has already ended, because it would emit nothing more
+ */
+export function adoptStream(stream: unknown): Duplex {
+  if (!isDuplex(stream)) throw new TypeError(`dest.connect returned ${show(stream)}; expected a Duplex`)
+  stream.on('error', () => undefined)
+  try {
+    if (stream.destroyed || stream.readableEnded || stream.writableEnded) {
+      throw stream.errored ?? new Error('dest.connect returned a stream that has ended')
+    }
+    // Send the rest of the request even after the backend ended its side.
+    stream.allowHalfOpen = true
+    catchThrows(stream, [...OF_READABLES, ...OF_WRITABLES])
+    catchWrites(stream)
+    return stream
+  } catch (cause) {
+    destroy(stream)
+    throw cause
+  }
+}
+
+/** Prepares a Readable that errback returned. Throws if it cannot be used. */
+export function adoptReadable(outcome: Outcome): Outcome {
+  if (outcome.kind !== 'readable') return outcome
+  outcome.source.on('error', () => undefined)
+  catchThrows(outcome.source, OF_READABLES)
+  return outcome
+}
+
+function isDuplex(value: unknown): value is Duplex {
+  return isReadable(value) && OF_WRITABLES.every((name) => typeof (value as Duplex)[name] === 'function')
+}
+
+/** Turns what a method throws into the stream's 'error'. Leaves Node's own methods alone. */
+function catchThrows(stream: Readable, names: readonly string[]): void {
+  const methods = stream as unknown as { [name: string]: unknown }
+  for (const name of names) {
+    const method = methods[name]
+    if (typeof method !== 'function' || ofNode.has(method)) continue
+    methods[name] = (...values: unknown[]) => {
+      try {
+        return Reflect.apply(method, stream, values)
+      } catch (cause) {
+        destroy(stream, toError(name, cause))
+        return stream
+      }
+    }
+  }
+}
+
+/**
+ * Turns what `_write` throws into the stream's 'error'. Node does this for `_read`, `_final` and `_destroy`, but lets
+ * `_write` throw into the caller of `write`, or into the code that completes an earlier write.
+ */
+function catchWrites(stream: Duplex): void {
+  for (const name of ['_write', '_writev'] as const) {
+    const write: unknown = stream[name]
+    if (typeof write !== 'function') continue
+    stream[name] = (...values: unknown[]) => {
+      try {
+        Reflect.apply(write, stream, values)
+      } catch (cause) {
+        const done = values.at(-1) as (error: Error) => void
+        done(toError(name, cause))
+      }
+    }
+  }
+}
+
+function toError(method: string, cause: unknown): Error {
+  return isError(cause) ? cause : new Error(`${method}() of a stream threw ${show(cause)}`, { cause })
+}

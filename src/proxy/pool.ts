@@ -1,0 +1,171 @@
+import net from 'node:net'
+import type tls from 'node:tls'
+import { show } from '../show.ts'
+import type { BackendConnection } from './backend-connection.ts'
+import { type Dest, readDest, type StreamTarget } from './dest.ts'
+import type { PoolOptions } from './options.ts'
+import { TlsSessions } from './tls-sessions.ts'
+
+/** ms between two checks for connections that have been idle for too long. */
+const SWEEP_MS = 1_000
+
+/** The pools of this process that have idle connections. */
+const pools = new Set<Pool>()
+
+/**
+ * Closes the idle connections to the address of a Dest, in each server of this process with `requests: 'every'`. Call it
+ * when a backend goes away. Connections in use stay open.
+ * @throws {TypeError} if it is no Dest
+ */
+export function closeIdleBackends(dest: Dest): void {
+  const target = readDest(dest)
+  if (!target) throw new TypeError(`dest: expected a Dest, got ${show(dest)}`)
+  if (target.kind === 'server') return
+  const place = placeOf(target)
+  for (const pool of pools) pool.emptyPlace(place)
+}
+
+/** Idle connections to backends, by destination. A byte or an end from the backend destroys an idle connection. */
+export class Pool {
+  readonly #settings: Required<PoolOptions>
+  /** By key. The most recently used connection is last. */
+  readonly #idle = new Map<string, BackendConnection[]>()
+  /** TLS sessions of connections with the same keys. */
+  readonly sessions = new TlsSessions()
+  #count = 0
+  #sweep: NodeJS.Timeout | undefined
+
+  constructor(settings: Required<PoolOptions>) {
+    this.#settings = settings
+  }
+
+  /** Number of idle connections. */
+  get size(): number {
+    return this.#count
+  }
+
+  /** Takes the most recently used connection of a key, or only `wanted`. */
+  take(key: string, wanted?: BackendConnection): BackendConnection | undefined {
+    const idle = this.#idle.get(key)
+    if (!idle) return undefined
+    const connection = wanted ?? idle.at(-1)!
+    if (!this.#remove(connection, idle)) return undefined
+    if (connection.idleUntil <= performance.now()) {
+      connection.destroy()
+      return this.take(key, wanted)
+    }
+    if (connection.stream instanceof net.Socket) connection.stream.ref()
+    return connection
+  }
+
+  /** Keeps a connection after a request, or destroys it if a limit is reached. */
+  put(connection: BackendConnection): void {
+    const { idleLifetime, maxLifetime, maxRequests, maxIdle, maxIdleTotal } = this.#settings
+    const now = performance.now()
+    const idle = this.#idle.get(connection.key) ?? []
+    const isSpent = connection.requests >= maxRequests || now - connection.openedAt >= maxLifetime
+    const lifetime = Math.min(idleLifetime, connection.idleLimit)
+    if (isSpent || lifetime <= 0 || idle.length >= maxIdle || this.#count >= maxIdleTotal) return connection.destroy()
+    connection.idleUntil = now + lifetime
+    connection.ended = this.#ended
+    if (idle.length === 0) this.#idle.set(connection.key, idle)
+    idle.push(connection)
+    this.#count++
+    pools.add(this)
+    if (connection.stream instanceof net.Socket) connection.stream.unref()
+    this.#sweep ??= setInterval(() => this.#check(), SWEEP_MS).unref()
+  }
+
+  /** Destroys the idle connections to a destination. */
+  empty(key: string): void {
+    this.#drop((connection) => connection.key === key)
+  }
+
+  /** Destroys the idle connections to an address, whatever their options of TLS. */
+  emptyPlace(place: string): void {
+    this.#drop(({ key }) => key === place || key.startsWith(`${place}${AFTER_PLACE}`))
+  }
+
+  /** Destroys all idle connections. */
+  close(): void {
+    this.#drop(() => true)
+    this.#check()
+  }
+
+  readonly #ended = (connection: BackendConnection): void => {
+    this.#remove(connection, this.#idle.get(connection.key) ?? [])
+    connection.destroy()
+  }
+
+  /** Destroys the connections that have been idle for too long, and forgets destinations without any. */
+  #check(): void {
+    this.#drop((one) => one.idleUntil <= performance.now())
+    for (const [key, idle] of this.#idle) if (idle.length === 0) this.#idle.delete(key)
+    if (this.#count > 0) return
+    pools.delete(this)
+    clearInterval(this.#sweep)
+    this.#sweep = undefined
+  }
+
+  #drop(matches: (connection: BackendConnection) => boolean): void {
+    for (const idle of [...this.#idle.values()]) {
+      for (const connection of idle.filter(matches)) {
+        this.#remove(connection, idle)
+        connection.destroy()
+      }
+    }
+  }
+
+  /** Returns whether the connection was idle. */
+  #remove(connection: BackendConnection, idle: BackendConnection[]): boolean {
+    const at = idle.lastIndexOf(connection)
+    if (at < 0) return false
+    if (at === idle.length - 1) idle.pop()
+    else idle.splice(at, 1)
+    connection.ended = undefined
+    this.#count--
+    return true
+  }
+}
+
+/** A byte that neither a host nor a path contains. */
+const AFTER_PLACE = '\0'
+
+/** A number for each object in the options of `tls.connect`, such as certificates. */
+const numbers = new WeakMap<object, number>()
+let lastNumber = 0
+
+/** Whether clients may share connections to this destination. */
+export function isShared(target: StreamTarget): boolean {
+  return target.kind !== 'connect' && target.sendProxy === undefined
+}
+
+/** Returns the key of a destination. Connections with the same key are interchangeable. */
+export function keyOf(target: StreamTarget): string {
+  const { tls, sendProxy } = target
+  const place = placeOf(target)
+  if (!tls && sendProxy === undefined) return place
+  return `${place}${AFTER_PLACE}${sendProxy ?? ''} ${tls ? keyOfTls(tls) : ''}`
+}
+
+function placeOf(target: StreamTarget): string {
+  if (target.kind === 'port') return `${target.host}:${target.port}`
+  return target.kind === 'path' ? `unix:${target.path}` : `connect ${keyOfValue(target.source)}`
+}
+
+/** Compares primitive options by value, and all others by identity. */
+function keyOfTls(options: tls.ConnectionOptions): string {
+  const names = Object.keys(options).sort() as (keyof tls.ConnectionOptions)[]
+  return JSON.stringify(names.map((name) => [name, keyOfValue(options[name])]))
+}
+
+function keyOfValue(value: unknown): string {
+  if ((typeof value !== 'object' || value === null) && typeof value !== 'function')
+    return `${typeof value} ${String(value)}`
+  let number = numbers.get(value)
+  if (number === undefined) {
+    number = ++lastNumber
+    numbers.set(value, number)
+  }
+  return `object ${number}`
+}

@@ -1,0 +1,296 @@
+import type net from 'node:net'
+import type { Duplex, Readable } from 'node:stream'
+import type { Head } from '../parser/index.ts'
+import { Attempt } from './attempt.ts'
+import { type Dest, type Outcome, readOutcome, type StreamTarget, type Target, wrongResult } from './dest.ts'
+import type { ProxyError, ProxyErrorCode } from './error.ts'
+import type { Exchanges } from './exchanges.ts'
+import { connectInMemory } from './memory-socket.ts'
+import { adoptReadable } from './own-stream.ts'
+import type { Client } from './proxy-protocol/index.ts'
+import type { Reporter } from './reporter.ts'
+import type { RequestLine } from './response.ts'
+import { after, destroy, handOver, readAll, reset, settle, unshift } from './socket.ts'
+import type { Context } from './states.ts'
+import type { TlsSessions } from './tls-sessions.ts'
+
+/** Maximum number of attempts for a request. An errback that never gives up could otherwise try backends forever. */
+const MOST_ATTEMPTS = 100
+
+/** Failures before a response. With `requests: 'every'`, errback may answer the request, or send it again. */
+const UNANSWERED: ReadonlySet<ProxyErrorCode> = new Set([
+  'NO_RESPONSE',
+  'BACKEND_RESET',
+  'RESPONSE_HEAD_TIMEOUT',
+  'REQUEST_SEND_TIMEOUT',
+])
+
+/** A request that has not reached its destination yet. */
+interface Request {
+  /** The head with the edits of the hooks. */
+  head: Head
+  /** Length in bytes of the received head, which is still in the socket's buffer. 0 with `requests: 'every'`. */
+  readonly length: number
+  /** The received head, for modify. */
+  readonly original: Head | undefined
+}
+
+/** The part of a Connection that its Routing uses. */
+export interface RoutingContext extends Context {
+  readonly reporter: Reporter
+  /** The TLS sessions of backends. Undefined with `requests: 'first'`. */
+  readonly sessions: TlsSessions | undefined
+  /** A backend is connected. */
+  connected(upstream: Duplex, isReused: boolean): void
+  /** lookup or errback answered the request. */
+  answered(source: Readable): void
+  /** There is no other destination to try after this error. */
+  refused(error: ProxyError): void
+  /** errback wants to reset the client. */
+  dropped(): void
+  /** Ends the connection to the backend. */
+  dropBackend(end?: (stream: Duplex) => void): void
+}
+
+const NO_REQUEST: RequestLine = { method: '', version: '' }
+
+/** Finds the destination of a request with `lookup` and `errback`, and connects to it. */
+export class Routing {
+  readonly #socket: net.Socket
+  readonly #client: Client
+  readonly #context: RoutingContext
+  /** Finds open connections with `requests: 'every'`. */
+  #exchanges: Exchanges | undefined
+  #request: Request | undefined
+  #requestLine = NO_REQUEST
+  #dest: Dest | undefined
+  /** The plain values of the last Dest that is reached over a stream. */
+  #target: StreamTarget | undefined
+  /** Number of attempts for this request. */
+  #attempts = 0
+  #attempt: Attempt | undefined
+
+  constructor(socket: net.Socket, client: Client, context: RoutingContext) {
+    this.#socket = socket
+    this.#client = client
+    this.#context = context
+  }
+
+  /** The Dest that lookup or errback returned last. */
+  get dest(): Dest | undefined {
+    return this.#dest
+  }
+
+  /** The method and version of the received request. */
+  get requestLine(): RequestLine {
+    return this.#requestLine
+  }
+
+  get request(): Request {
+    return this.#request!
+  }
+
+  /** Routes the first request of a connection. The engine does not parse later ones. */
+  startFirst(head: Head, rest: Buffer): void {
+    const { settings, failed } = this.#context
+    const isHttp2 = head.version === 'HTTP/2.0'
+    if (isHttp2 && settings.http2 === 'refuse') return failed('HTTP2_REFUSED')
+    const bytes = head.bytes()
+    const isShown = settings.modify != null && !isHttp2
+    // The bytes go back to the socket's buffer until the destination is known.
+    unshift(this.#socket, bytes, rest)
+    this.#start({ head, length: bytes.length, original: isShown ? head.clone() : undefined })
+  }
+
+  /** Routes one of several requests. */
+  startNext(head: Head, original: Head | undefined, exchanges: Exchanges): void {
+    this.#exchanges = exchanges
+    this.#start({ head, length: 0, original })
+  }
+
+  #start(request: Request): void {
+    const { life, settings, reporter, failed } = this.#context
+    const { head } = request
+    life.enter('Routing')
+    reporter.requested(head)
+    if (life.state === 'Closed') return
+    const requestLine = { method: head.method, version: head.version }
+    this.#request = request
+    this.#requestLine = requestLine
+    this.#dest = undefined
+    this.#attempts = 0
+    settle(
+      () => after(settings.lookup(head, this.#client.info), (value) => readOutcome(value, requestLine)),
+      (outcome) => this.#follow(outcome),
+      (cause) => life.state === 'Routing' && failed('LOOKUP_FAILED', cause),
+    )
+  }
+
+  /** Whether errback may be asked what to do after an error. */
+  mayRecover({ code, status }: ProxyError): boolean {
+    const { state } = this.#context.life
+    if (state === 'Routing' || state === 'Connecting') return status !== undefined
+    return state === 'AwaitingResponse' && this.#exchanges !== undefined && UNANSWERED.has(code)
+  }
+
+  /** Ends the current attempt or exchange, and asks errback what to do after an error. */
+  recover(error: ProxyError): void {
+    const { life, settings, dropBackend, refused } = this.#context
+    const { errback } = settings
+    if (life.state !== 'Routing') life.enter('Routing')
+    this.#exchanges?.interrupt()
+    dropBackend()
+    if (!errback || this.#attempts >= MOST_ATTEMPTS) return refused(error)
+    const { head } = this.#request!
+    settle(
+      () => after(errback(error, this.#dest, head), (value) => adoptReadable(readOutcome(value, this.#requestLine))),
+      (outcome) => this.#follow(outcome, error),
+      (cause) => this.#errbackFailed(error, cause),
+    )
+  }
+
+  /** Does what lookup returned, or errback after this error. */
+  #follow(outcome: Outcome, error?: ProxyError): void {
+    const { life, answered, failed, dropped, refused } = this.#context
+    const isCurrent = life.state === 'Routing'
+    if (outcome.kind === 'response' || (outcome.kind === 'readable' && error)) {
+      if (isCurrent) answered(outcome.source)
+      // The connection ended while the hook was running.
+      else destroy(outcome.source)
+    } else if (!isCurrent) return
+    else if (outcome.kind === 'dest') {
+      if (error?.requestSent && !this.#maySendAgain(outcome.target)) refused(error)
+      else this.#go(outcome)
+    } else if (!error) failed('NO_DESTINATION', outcome.kind === 'nothing' ? undefined : wrongResult('lookup', outcome))
+    else if (outcome.kind !== 'nothing') this.#errbackFailed(error, wrongResult('errback', outcome))
+    else if (error.requestSent) refused(error)
+    else dropped()
+  }
+
+  /** Whether a request that one backend may have received can go to another one. */
+  #maySendAgain(target: Target): boolean {
+    return this.#isReplayable && (target.kind === 'server' || target.retry)
+  }
+
+  #errbackFailed(error: ProxyError, cause: unknown): void {
+    const { life, reporter, refused } = this.#context
+    if (life.state !== 'Routing') return
+    reporter.failed('ERRBACK_FAILED', cause, error.phase)
+    if (life.state === 'Routing') refused(error)
+  }
+
+  #go({ dest, target }: { dest: Dest; target: Target }): void {
+    const { life, reporter, failed } = this.#context
+    const request = this.#request!
+    this.#dest = dest
+    reporter.routed(request.head, dest)
+    if (life.state === 'Closed') return
+    try {
+      if (this.#exchanges) request.head = this.#exchanges.check(request.head)
+    } catch (cause) {
+      this.#attempts++
+      setImmediate(() => life.state === 'Routing' && failed('LOOKUP_FAILED', cause))
+      return
+    }
+    if (target.kind !== 'server') return this.#connect(target)
+    const { server } = target
+    if (!this.#exchanges) return this.#handOver(server)
+    const connect = () => connectInMemory(server, this.#client.info)
+    this.#connect({ kind: 'connect', connect, source: server, tls: undefined, sendProxy: undefined, retry: true })
+  }
+
+  #handOver(server: net.Server): void {
+    const { life, reporter } = this.#context
+    life.enter('HandedOver')
+    reporter.connected(this.#dest!, false)
+    if (life.state === 'HandedOver') handOver(this.#socket, server, () => this.takeBytes())
+  }
+
+  #connect(target: StreamTarget): void {
+    const { life, connected } = this.#context
+    this.#target = target
+    life.enter('Connecting')
+    const open = this.#exchanges?.reuse(target)
+    if (open) connected(open, true)
+    else this.#attemptTo(target)
+  }
+
+  /** Removes and returns the request's head, and the bytes that arrived after it. */
+  takeBytes(): Buffer[] {
+    const { head, length } = this.#request!
+    this.#request = undefined
+    return [head.bytes(), readAll(this.#socket).subarray(length)]
+  }
+
+  /** Whether the request may be sent twice. */
+  get #isReplayable(): boolean {
+    return this.#exchanges!.isReplayable && this.#target!.retry
+  }
+
+  /** Sends the request on a fresh connection. Fails with BACKEND_RESET if the request or the Dest forbids that. */
+  replay(cause?: Error): void {
+    const { reporter, failed } = this.#context
+    if (!this.#isReplayable) return failed('BACKEND_RESET', cause)
+    reporter.retried()
+    this.again()
+  }
+
+  /** Sends the request on a fresh connection. */
+  again(): void {
+    const { life, dropBackend } = this.#context
+    dropBackend(destroy)
+    life.enter('Connecting')
+    this.#attemptTo(this.#target!)
+  }
+
+  #attemptTo(target: StreamTarget): void {
+    const { life, settings, sessions, failed, connected } = this.#context
+    const number = ++this.#attempts
+    life.arm(settings.connectTimeout, () => {
+      this.#attempt?.destroy()
+      this.#exchanges?.connectFailed()
+      failed('CONNECT_TIMEOUT')
+    })
+    const events = {
+      connected: (upstream: Duplex) => {
+        if (life.state !== 'Connecting') return reset(upstream.on('error', () => undefined))
+        this.#attempt = undefined
+        connected(upstream, false)
+      },
+      failed: (cause: unknown) => {
+        this.#exchanges?.connectFailed()
+        failed('CONNECT_FAILED', cause)
+      },
+    }
+    // A stream of the user's own has the key of its `connect`, which may be another function each time.
+    const used = target.kind === 'connect' ? undefined : sessions
+    const attempt = new Attempt(target, settings, () => this.#client.ends, events, used)
+    // The user's `connect` runs in the constructor. It may have ended this connection or connected at once, and errback
+    // may have started another attempt since.
+    if (life.state !== 'Connecting') attempt.destroy()
+    else if (this.#attempts === number) this.#attempt = attempt
+  }
+
+  /** Ends the current attempt with this cause, if there is any. */
+  giveUp(cause: Error): void {
+    this.#attempt?.fail(cause)
+  }
+
+  /** Ends the current attempt without an event. */
+  abandon(): void {
+    this.#attempt?.destroy()
+    this.#attempt = undefined
+  }
+
+  /** Ends the current attempt, and forgets the request. */
+  stop(): void {
+    this.abandon()
+    this.#request = undefined
+  }
+
+  /** The request was answered. */
+  finish(): void {
+    this.#request = undefined
+    this.#requestLine = NO_REQUEST
+  }
+}

@@ -1,0 +1,2 @@
+// The entry `badass/router`.
+export * from './router/index.ts'

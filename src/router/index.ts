@@ -1,0 +1,2 @@
+export type { RouteOptions, RouteRedirect, RouteResponse, RouterPool } from './options.ts'
+export { createRouter, Router, type RouterOptions } from './router.ts'

@@ -1,0 +1,67 @@
+import type { Head } from '../parser/index.ts'
+
+/** A path without any of these is already in the form that routes are compared with. */
+const UNUSUAL = /[%\\;]|\/\/|\/\.\.?(?:\/|$)/
+const ENCODED = /%([\da-f]{2})/gi
+/** These stay encoded: they would change the meaning of the path. */
+const KEPT: ReadonlySet<string> = new Set(['%00', '%25', '%2F', '%3B', '%5C'])
+/** Bytes that some servers read as a slash, or as the end of the path. */
+const HIDDEN = /\\|%2F|%5C|%00/
+const DOT_SEGMENT = /(?:^|\/)\.\.?(?:\/|$)/
+
+/** Scheme and authority of a target in absolute form (RFC 9112 3.2.2). */
+const ORIGIN = /^[a-z][a-z\d+.-]*:\/\/[^/?]*/i
+
+/** The parts of a request target that has a path. */
+export interface TargetParts {
+  /** 'http://example.com' of an absolute target; else ''. */
+  readonly origin: string
+  /** The path as it was received. */
+  readonly path: string
+  /** The query with its '?'; or ''. */
+  readonly query: string
+}
+
+/** Splits the target of a request. Undefined if it has no path: `*`, or the authority of CONNECT (RFC 9112 3.2). */
+export function splitTarget({ method, target }: Head): TargetParts | undefined {
+  if (method === 'CONNECT' || target === '*') return undefined
+  const origin = ORIGIN.exec(target)?.[0] ?? ''
+  const mark = target.indexOf('?')
+  const end = mark < 0 ? target.length : mark
+  return { origin, path: target.slice(origin.length, end) || '/', query: target.slice(end) }
+}
+
+/** The host that a request names, in lower case, without port and trailing dot. '' if it names none. */
+export function hostOf(head: Head): string {
+  const authority = head.method === 'CONNECT' ? head.target : (head.get('host') ?? '')
+  return authority.replace(/:\d*$/, '').replace(/\.$/, '').toLowerCase()
+}
+
+/**
+ * The form of a path that routes are compared with. Encoded bytes are decoded, repeated slashes are one, and parameters of
+ * a segment (';v=1') are left out, because servers read paths like that (RFC 3986 6.2.2 and 3.3).
+ */
+export function comparablePath(path: string): string {
+  if (!UNUSUAL.test(path)) return path
+  return decoded(path)
+    .replaceAll(/;[^/]*/g, '')
+    .replaceAll(/\/{2,}/g, '/')
+}
+
+/**
+ * Whether servers could read a path differently: it has a dot segment, a backslash, or an encoded slash, backslash or NUL.
+ * A server that resolves '/static/..%2fadmin' would answer for '/admin', which may belong to another route.
+ */
+export function isAmbiguous(path: string): boolean {
+  if (!UNUSUAL.test(path)) return false
+  const plain = decoded(path)
+  // Some servers decode '..%3b' first and then leave out the parameter.
+  return HIDDEN.test(plain) || DOT_SEGMENT.test(plain.replaceAll(/(?:;|%3B)[^/]*/g, ''))
+}
+
+function decoded(path: string): string {
+  return path.replaceAll(ENCODED, (code, hex: string) => {
+    const plain = code.toUpperCase()
+    return KEPT.has(plain) ? plain : String.fromCharCode(Number.parseInt(hex, 16))
+  })
+}

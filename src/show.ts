@@ -1,0 +1,43 @@
+import { inspect, types } from 'node:util'
+
+/** A value in an error: on one line, without what is nested in it. Never throws, whatever the value is. */
+export function show(value: unknown, maxStringLength = 1000): string {
+  try {
+    if (types.isPromise(value)) return 'a Promise' // async hooks add properties to promises, which inspect would list
+    return inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY, maxStringLength })
+  } catch {
+    return typeof value // a revoked Proxy, or an `inspect` of its own that throws
+  }
+}
+
+/** Whether a value is an Error. Never throws: `instanceof` does, on a revoked Proxy. */
+export function isError(value: unknown): value is Error {
+  try {
+    return value instanceof Error
+  } catch {
+    return false
+  }
+}
+
+/** A property of whatever was thrown; undefined where it cannot be read. Never throws. */
+export function propertyOf(value: unknown, name: string): unknown {
+  try {
+    return (value as { [name: string]: unknown } | null | undefined)?.[name]
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * The message of a thrown value, or its code or name if it has no message, like Node's AggregateError for a host whose
+ * addresses all failed. Never throws.
+ */
+export function messageOf(cause: unknown): string {
+  if (typeof cause === 'string') return cause
+  if (!isError(cause)) return show(cause)
+  for (const name of ['message', 'code', 'name']) {
+    const text = propertyOf(cause, name)
+    if (typeof text === 'string' && text !== '') return text
+  }
+  return 'an Error without a message'
+}

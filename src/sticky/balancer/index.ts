@@ -1,7 +1,0 @@
-export type { AlgorithmName } from './algorithm.ts'
-export type { BackendOptions, BackendStatus, DnsOptions } from './backend.ts'
-export { Balancer, type BalancerLookup, createBalancer } from './balancer.ts'
-export type { BalancerEvents } from './events.ts'
-export type { KeyOf } from './key.ts'
-export type { BalancerOptions } from './options.ts'
-export type { Route } from './route.ts'

@@ -1,2 +1,0 @@
-export { Health } from './health.ts'
-export { checkHealth, type HealthOptions, type HealthSettings } from './options.ts'

@@ -1,0 +1,104 @@
+import { once } from 'node:events'
+import http from 'node:http'
+import { expect, test } from 'vitest'
+import { connect } from '../../helpers/net.ts'
+import { expectNoWarnings, OK, startProxy, Watch } from '../../helpers/proxy.ts'
+import { turns } from '../../helpers/turns.ts'
+import { head, left, meet, response, serve, start } from './support.ts'
+
+expectNoWarnings()
+
+const NEXT = head('', 'GET /next HTTP/1.1')
+const post = (length: number) => head(`Content-Length: ${length}\r\n`, 'POST / HTTP/1.1')
+
+test.each([3, 6, 9])('passes the answer of a server of this process after %i bytes of a body of 9', async (limit) => {
+  const server = http.createServer((request, answer) => {
+    let size = 0
+    request.on('data', (bytes: Buffer) => {
+      size += bytes.length
+      if (size >= limit && !answer.headersSent) answer.writeHead(413, { 'Content-Length': 0 }).end()
+    })
+    if (request.method === 'GET') answer.end('next')
+  })
+  const watch = new Watch()
+  const { port } = await startProxy({ requests: 'every', lookup: () => ({ server }) })
+  const client = await connect(port)
+  client.write(post(9))
+  for (const piece of ['abc', 'def', 'ghi']) {
+    await turns(5)
+    client.write(piece)
+  }
+  client.write(NEXT)
+  await client.until('HTTP/1.1 413 ')
+  // An answer after the last byte leaves the connection open.
+  if (limit === 9) await client.until('next')
+  else await client.ended()
+  expect(watch.codes).toEqual([])
+})
+
+test('a response keeps its framing fields, even if Connection names them', async () => {
+  const { client, peer } = await meet(head())
+  await serve(peer, response('Connection: Content-Length, X-A\r\nContent-Length: 2\r\nX-A: 1\r\n', 'hi'))
+  expect(await client.until('hi')).toBe(response('Content-Length: 2\r\n', 'hi'))
+})
+
+test('a drain closes a client that is being served after its response', async () => {
+  const { client, peer, server } = await meet(head())
+  await peer.until('\r\n\r\n')
+  peer.write(response('Content-Length: 4\r\n', 'ab'))
+  await client.until('ab')
+  const drained = server.drain()
+  await turns(5)
+  peer.write('cd')
+  expect(await client.ended()).toMatch(/\r\n\r\nabcd$/)
+  await drained
+})
+
+test('ignores an empty line after a response', async () => {
+  const { client, peer, server, watch } = await meet(head())
+  await serve(peer, OK)
+  await client.until(OK)
+  client.end('\r\n')
+  expect(await client.ended()).toBe(OK)
+  await watch.until('close')
+  expect(watch.codes).toEqual([])
+  expect(server.counters.badHeads).toBe(0)
+})
+
+test('answers a bad head after a HEAD with a body', async () => {
+  const { client, peer } = await meet(head('', 'HEAD / HTTP/1.1'))
+  await serve(peer, response('Content-Length: 2\r\n'))
+  await client.until('\r\n\r\n')
+  client.write('bad\r\n\r\n')
+  expect(await client.ended()).toMatch(/HTTP\/1\.1 400 Bad Request\r\n[\s\S]*\r\n\r\n400 Bad Request: /)
+})
+
+test('closes the backend connection of a refused CONNECT', async () => {
+  const { client, peer } = await meet(head('', 'CONNECT a:80 HTTP/1.1'))
+  await serve(peer, response('Content-Length: 0\r\n', '', '403 Forbidden'))
+  await client.ended()
+  await left(peer)
+})
+
+test('sends no request on a connection that ended in the same turn, for any method', async () => {
+  const { backend, client, peer } = await meet(head())
+  await serve(peer, OK)
+  await client.until(OK)
+  peer.socket.destroy()
+  await once(peer.socket, 'close')
+  client.received = Buffer.alloc(0)
+  client.write(`${post(2)}hi`)
+  expect(await serve(backend, OK, 'hi')).toBe(`${post(2)}hi`)
+  expect(await client.until(OK)).toBe(OK)
+})
+
+test('uses a private connection no longer than its backend keeps it', async () => {
+  const { backend, client } = await start({ lookup: () => ({ port: backend.port, host: '127.0.0.1', sendProxy: 1 }) })
+  client.write(head())
+  const first = await backend.next()
+  await first.until('\r\n\r\n')
+  first.write(response('Keep-Alive: timeout=1\r\nContent-Length: 2\r\n', 'ok'))
+  await client.until('ok')
+  client.write(NEXT)
+  expect(await serve(backend, OK, NEXT)).toContain(NEXT)
+})
