@@ -34,6 +34,11 @@ export class Notifier {
     this.#isStopping = true
   }
 
+  /** Resolves after all messages have been sent. systemd-notify waits at most 5 s for the service manager to read one. */
+  async sent(): Promise<void> {
+    await this.#sent
+  }
+
   #send(message: () => string[]): void {
     if (this.#isOn && !this.#isStopping) this.#sent = this.#sent.then(() => this.#run(message()))
   }
@@ -47,8 +52,6 @@ export class Notifier {
       const child = spawn(PROGRAM, message, { stdio: 'ignore' })
       child.on('error', ({ message }) => failed(`cannot be run (${message})`))
       child.on('exit', (code) => (code === 0 ? resolve() : failed(`ended with ${code}`)))
-      // The end of this process does not wait for it. It sends nevertheless.
-      child.unref()
     })
   }
 }

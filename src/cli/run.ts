@@ -132,7 +132,7 @@ async function run(argv: readonly string[], load: () => Promise<Config>): Promis
     if (service) notifier.stopping()
     ending.signal(service, name)
   }
-  const ending = new Ending({ say: io.say, drained: () => finish(0), failed: fail })
+  const ending = new Ending({ say: io.say, drained: () => void notifier.sent().then(() => finish(0)), failed: fail })
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => end(name))
   const starting = counted(
     load().then(async (config) => {

@@ -27,7 +27,7 @@ export function warnOfMistake(error: ProxyError): void {
   const { cause } = error
   const text = cause === undefined || isError(cause) ? error.message : `${error.message}: ${show(cause, 100)}`
   const frames = framesOf(cause)
-  const key = frames ?? text
+  const key = frames ? placesOf(frames) : text
   if (printed.has(key)) return
   printed.add(key)
   const last = printed.size === MAX_PRINTED ? `\n(no further mistakes are printed; listen to 'proxyError')` : ''
@@ -40,4 +40,9 @@ function framesOf(cause: unknown): string | undefined {
   if (typeof stack !== 'string') return undefined
   const start = stack.search(/^ {4}at /m)
   return start < 0 ? undefined : stack.slice(start)
+}
+
+/** The places in the code without the functions' names: an optimised constructor loses the `new` before its name. */
+function placesOf(frames: string): string {
+  return frames.replaceAll(/^ {4}at .*\((.*)\)$/gm, '$1')
 }

@@ -1,6 +1,7 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, readFileSync, watch, writeFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { temporaryDirectory } from '../helpers/temporary.ts'
@@ -12,12 +13,12 @@ const RELOADING = 'RELOADING=1;MONOTONIC_USEC=#;'
 const FAILED = 'READY=1;STATUS=serving with the old config: the new one has a mistake;'
 const STOPPING = 'STOPPING=1;STATUS=draining;'
 
-/** A program systemd-notify that writes its arguments to a file. */
-function fakeNotify(): { env: NodeJS.ProcessEnv; until(lines: number): Promise<string[]> } {
+/** A program systemd-notify that writes its arguments to a file. `first`: a shell command that it runs first. */
+function fakeNotify(first = ':'): { env: NodeJS.ProcessEnv; until(lines: number): Promise<string[]> } {
   const directory = temporaryDirectory()
   const [program, log] = [join(directory, 'systemd-notify'), join(directory, 'log')]
   writeFileSync(log, '')
-  writeFileSync(program, `#!/bin/sh\nline=$(printf '%s;' "$@")\necho "$line" >> '${log}'\n`)
+  writeFileSync(program, `#!/bin/sh\n${first}\nline=$(printf '%s;' "$@")\necho "$line" >> '${log}'\n`)
   chmodSync(program, 0o755)
   const lines = () =>
     readFileSync(log, 'utf8')
@@ -56,6 +57,23 @@ test.each([1, 2])('reports the start, reloads and the end to the service manager
   command.signal('SIGTERM')
   expect(await command.exited).toBe(0)
   expect(await until(6)).toEqual(all)
+})
+
+test('all messages are sent before the process ends', async () => {
+  const gate = join(temporaryDirectory(), 'gate')
+  execFileSync('mkfifo', [gate])
+  const { env, until } = fakeNotify(`cat '${gate}'`)
+  const { port } = await startBackend()
+  const command = Command.startIn(env, '--listen', '127.0.0.1:0', String(port))
+  await command.port()
+  command.signal('SIGTERM')
+  await command.said('draining')
+  await writeFile(gate, '')
+  expect(await until(1)).toEqual([SERVING])
+  await writeFile(gate, '')
+  expect(await until(2)).toEqual([SERVING, STOPPING])
+  expect(await command.exited).toBe(0)
+  expect(command.stderr).not.toContain('still alive')
 })
 
 test('a missing systemd-notify costs a line, not the start', async () => {

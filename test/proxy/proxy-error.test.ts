@@ -1,7 +1,8 @@
 import { createReadStream } from 'node:fs'
 import net from 'node:net'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
-import { type Connection, createBalancer, type Dest, handler, type ProxyError } from '../../src/index.ts'
+import { type Connection, createBalancer, type Dest, handler, ProxyError } from '../../src/index.ts'
+import { warnOfMistake } from '../../src/proxy/warn.ts'
 import { connect, deadPort, listen } from '../helpers/net.ts'
 import { ask, GET, OK, startProxy, Watch } from '../helpers/proxy.ts'
 import { turns } from '../helpers/turns.ts'
@@ -137,6 +138,17 @@ describe('without a listener', () => {
       if (at) expect(warnings[0]!.detail).toContain('proxy-error.test.ts')
     })
   }
+
+  test('prints a mistake once even if V8 names its functions in another way', async () => {
+    for (const name of ['new Attempt', 'Attempt', 'async Attempt.run']) {
+      const cause = Object.assign(new TypeError('renamed'), {
+        stack: `TypeError: renamed\n    at ${name} (file:///a.js:1:2)\n`,
+      })
+      warnOfMistake(new ProxyError('CONNECT_FAILED', 'connect', cause))
+    }
+    await turns(2)
+    expect(warnings).toMatchObject([{ message: expect.stringContaining('renamed') }])
+  })
 
   test('prints a mistake in a hook of handler()', async () => {
     const port = await listen(net.createServer(handler(() => boom('in a handler'))))
