@@ -79,7 +79,8 @@ class Node {
 
 /** Everything that the page shows once all has come. */
 async function shown(page: Page): Promise<string[]> {
-  await page.waitForFunction("document.querySelectorAll('li').length === 8")
+  // A page in the background draws no frames, which is the default to wait for.
+  await page.waitForFunction("document.querySelectorAll('li').length === 8", { polling: 'mutation' })
   return (await page.$$eval('li', (lines) => lines.map((line) => String(line.textContent)))).sort()
 }
 
@@ -87,7 +88,15 @@ test('visitors of the command with --forwarded --sticky stay at their nodes: log
   const nodes = ['a', 'b', 'c'].map((name) => new Node(name))
   const ports = await Promise.all(nodes.map((node) => node.start()))
   const browser = await launch(context)
-  const command = Command.start('--listen', '127.0.0.1:0', '--forwarded', '--sticky', ...ports.map(String))
+  const command = Command.start(
+    '--listen',
+    '127.0.0.1:0',
+    '--forwarded',
+    '--sticky',
+    '--grace',
+    '1s',
+    ...ports.map(String),
+  )
   const url = `http://127.0.0.1:${await command.port()}/`
   const visits = await Promise.all(
     ['alice', 'bob', 'carol', 'dave'].map(async (user) => {
@@ -116,6 +125,7 @@ test('visitors of the command with --forwarded --sticky stay at their nodes: log
   expect(nodes.flatMap(({ unknown }) => unknown)).toEqual([])
   const { host } = new URL(url)
   expect(new Set(nodes.flatMap(({ forwarded }) => forwarded))).toEqual(new Set([`127.0.0.1 http ${host}`]))
+  // Readers of silent event streams leave with a FIN, after which a response may still be read. So these last as long as the grace.
   command.signal('SIGTERM')
   await browser.close()
   expect(await command.exited).toBe(0)

@@ -170,7 +170,8 @@ describe("with requests: 'every'", () => {
 
   test('a refused head starts no request', async () => {
     const { port, seen, watch } = await start()
-    await ask(port, 'bad\r\n\r\n')
+    const client = await connect(port)
+    client.end('bad\r\n\r\n')
     await watch.until('close')
     expect(namesOf(seen)).toEqual(['response'])
     expect(seen[0]!.message).toMatchObject({ status: 400, head: undefined, response: undefined, times: undefined })
