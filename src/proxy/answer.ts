@@ -15,7 +15,7 @@ export class Answer {
   constructor(client: net.Socket, context: Context) {
     this.#client = client
     this.#context = context
-    context.life.enter('Replying')
+    context.machine.enter('Replying')
     this.#stopDiscarding = discard(client)
   }
 
@@ -26,27 +26,27 @@ export class Answer {
 
   /** Sends no answer. Ends the connection after the client has received the earlier bytes. */
   finish(): void {
-    const { life, settings, failed } = this.#context
-    life.arm(settings.halfCloseTimeout, () => failed('HALF_CLOSE_TIMEOUT'))
-    this.#client.end(() => life.state === 'Replying' && this.#linger())
+    const { machine, settings, failed } = this.#context
+    machine.arm(settings.halfCloseTimeout, () => failed('HALF_CLOSE_TIMEOUT'))
+    this.#client.end(() => machine.state === 'Replying' && this.#linger())
   }
 
   /** Sends the bytes of a stream. Fails with REPLY_FAILED if the stream fails or closes before its end. */
   sendFrom(source: Readable): void {
-    const { life, settings, failed } = this.#context
+    const { machine, settings, failed } = this.#context
     this.#source = source
     const flow = new Flow(source, this.#client, {
-      moved: () => life.refresh(),
+      moved: () => machine.refresh(),
       changed: () => flow.state === 'flushed' && this.#linger(),
     })
     this.#flow = flow
     const broken = (cause?: unknown) => {
-      if (life.state === 'Replying' && flow.state === 'open') failed('REPLY_FAILED', cause)
+      if (machine.state === 'Replying' && flow.state === 'open') failed('REPLY_FAILED', cause)
     }
     source.on('error', broken)
     source.on('close', () => broken())
     if (source.destroyed) return broken(source.errored)
-    life.arm(settings.halfCloseTimeout, () => failed('HALF_CLOSE_TIMEOUT'))
+    machine.arm(settings.halfCloseTimeout, () => failed('HALF_CLOSE_TIMEOUT'))
     flow.start()
   }
 
@@ -58,6 +58,6 @@ export class Answer {
   }
 
   #linger(): void {
-    this.#context.life.arm(LINGER_MS, () => this.#context.over())
+    this.#context.machine.arm(LINGER_MS, () => this.#context.over())
   }
 }

@@ -22,7 +22,7 @@ export class Connection {
   readonly #client: Client
   readonly #owner: Owner<Connection>
   readonly #socket: net.Socket
-  readonly #life: StateMachine
+  readonly #machine: StateMachine
   readonly #context: RoutingContext
   readonly #reporter: Reporter
   readonly #routing: Routing
@@ -41,11 +41,11 @@ export class Connection {
     this.#client = new Client(socket)
     const { refusal, hasHeader } = this.#client
     const mustAnnounce = owner.settings.proxyProtocol !== undefined && !hasHeader
-    this.#life = new StateMachine(refusal || mustAnnounce ? 'AwaitingProxyHeader' : 'AwaitingHead', owner.sweep)
+    this.#machine = new StateMachine(refusal || mustAnnounce ? 'AwaitingProxyHeader' : 'AwaitingHead', owner.sweep)
     this.#reporter = new Reporter(this, owner)
     this.#context = {
       settings: owner.settings,
-      life: this.#life,
+      machine: this.#machine,
       reporter: this.#reporter,
       sessions: owner.pool?.sessions,
       failed: (code, cause) => this.#fail(code, cause),
@@ -76,7 +76,7 @@ export class Connection {
   }
 
   get state(): ConnectionState {
-    return this.#life.state
+    return this.#machine.state
   }
 
   /** The Dest that lookup or errback returned last. */
@@ -131,7 +131,7 @@ export class Connection {
   #awaitProxyHeader(): void {
     this.#reader = this.#client.receiveHeader(this.#socket, this.#owner.settings, {
       done: (timeout) => {
-        this.#life.enter('AwaitingHead')
+        this.#machine.enter('AwaitingHead')
         this.#awaitHead(timeout)
       },
       refused: (code, cause) => this.#fail(code, cause),
@@ -141,7 +141,7 @@ export class Connection {
 
   #awaitHead(timeout: number): void {
     const { settings } = this.#owner
-    this.#life.arm(timeout, () => this.#fail('HEAD_TIMEOUT'))
+    this.#machine.arm(timeout, () => this.#fail('HEAD_TIMEOUT'))
     if (settings.requests === 'every') {
       this.#exchanges = new Exchanges(this.#socket, this.#exchangesContext())
       return
@@ -270,7 +270,7 @@ export class Connection {
 
   #close(end: (socket: Duplex) => void = destroy): void {
     const { isSilent } = this
-    this.#life.enter('Closed')
+    this.#machine.enter('Closed')
     this.#reader?.stop()
     this.#exchanges?.stop()
     this.#tunnel?.stop()

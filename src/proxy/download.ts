@@ -57,7 +57,7 @@ export class Download {
   /** The backend has ended its side. This completes a body that ends with the connection, and cuts others short. */
   cut(): void {
     confirmEnd(this.#backend.stream, () => {
-      if (this.#isStopped || this.#context.life.state !== 'Responding') return
+      if (this.#isStopped || this.#context.machine.state !== 'Responding') return
       const error = this.#flow.end()
       if (error) this.#context.failed('BAD_RESPONSE_BODY', error)
       else this.#events.responseEnded()

@@ -78,7 +78,7 @@ export class Exchange implements BackendUser, UploadEvents, DownloadEvents {
    * that do not answer this request. The request then goes to a fresh connection.
    */
   start(): void {
-    this.#context.life.enter('AwaitingResponse')
+    this.#context.machine.enter('AwaitingResponse')
     if (this.#backend.requests++ === 0 || !(this.#backend.stream instanceof net.Socket)) return this.#send()
     this.#waiting = setImmediate(turnEnded, this)
   }
@@ -123,7 +123,7 @@ export class Exchange implements BackendUser, UploadEvents, DownloadEvents {
   }
 
   received(bytes: Buffer, done?: () => void): void {
-    switch (this.#context.life.state) {
+    switch (this.#context.machine.state) {
       case 'AwaitingResponse':
         if (!this.#hasAnswered) this.#context.reporter.answered()
         this.#hasAnswered = true
@@ -137,14 +137,14 @@ export class Exchange implements BackendUser, UploadEvents, DownloadEvents {
   }
 
   backendEnded(): void {
-    const { state } = this.#context.life
+    const { state } = this.#context.machine
     if (state === 'AwaitingResponse') return this.#unanswered()
     if (state === 'Modifying') this.#end ??= { cause: undefined, isGone: false }
     else this.#download?.cut()
   }
 
   backendGone(cause?: Error): void {
-    const { state } = this.#context.life
+    const { state } = this.#context.machine
     if (state === 'AwaitingResponse') return this.#unanswered(cause)
     if (state === 'Modifying') this.#end ??= { cause, isGone: true }
     else if (state === 'Responding' && !this.#isResponseDone) this.#context.failed('BACKEND_RESET', cause)
@@ -162,11 +162,11 @@ export class Exchange implements BackendUser, UploadEvents, DownloadEvents {
   }
 
   requestEnded(): void {
-    const { life, timeout } = this.#context
+    const { machine, timeout } = this.#context
     this.#isRequestDone = true
     this.#requests.hold()
     if (this.#isResponseDone) this.#exchanged(this.#persists)
-    else if (life.state === 'AwaitingResponse') timeout.start('response head', this.#backend.stream)
+    else if (machine.state === 'AwaitingResponse') timeout.start('response head', this.#backend.stream)
   }
 
   /** Passes interim heads to the client, and the final head to modify. */
@@ -190,7 +190,7 @@ export class Exchange implements BackendUser, UploadEvents, DownloadEvents {
   }
 
   #modify(head: Head, rest: Buffer): void {
-    const { life, settings, failed } = this.#context
+    const { machine, settings, failed } = this.#context
     const { plan, dest, original } = this.#request
     this.#interims?.stop()
     if (isUnasked(plan, head)) return failed('UNASKED_UPGRADE')
@@ -198,16 +198,16 @@ export class Exchange implements BackendUser, UploadEvents, DownloadEvents {
     this.#response = response
     this.#backend.idleLimit = response.idleLimit
     if (response.isLogin) this.#backend.isPrivate = true
-    life.enter('Modifying')
+    machine.enter('Modifying')
     this.#rest = rest
     const { modify } = settings
     if (!modify) return this.#check(head, response)
     settle(
       () => modify(head, dest, original!),
-      () => life.state === 'Modifying' && this.#check(head, response),
-      (cause) => life.state === 'Modifying' && failed('MODIFY_FAILED', cause),
+      () => machine.state === 'Modifying' && this.#check(head, response),
+      (cause) => machine.state === 'Modifying' && failed('MODIFY_FAILED', cause),
     )
-    if (life.state === 'Modifying') this.#backend.stream.pause()
+    if (machine.state === 'Modifying') this.#backend.stream.pause()
   }
 
   #check(head: Head, response: ResponsePlan): void {
@@ -217,7 +217,7 @@ export class Exchange implements BackendUser, UploadEvents, DownloadEvents {
       return this.#context.failed('MODIFY_FAILED', cause)
     }
     this.#context.reporter.responded(head.status, head)
-    if (this.#context.life.state !== 'Modifying') return
+    if (this.#context.machine.state !== 'Modifying') return
     if (response.isSwitch) this.#switch(head)
     else this.#respond(head, response)
   }
@@ -230,7 +230,7 @@ export class Exchange implements BackendUser, UploadEvents, DownloadEvents {
   }
 
   #respond(head: Head, { body }: ResponsePlan): void {
-    const { life, failed, timeout } = this.#context
+    const { machine, failed, timeout } = this.#context
     const rest = this.#rest
     this.#rest = NOTHING
     const length = body.kind === 'none' ? 0 : body.kind === 'length' ? body.length : Number.POSITIVE_INFINITY
@@ -244,7 +244,7 @@ export class Exchange implements BackendUser, UploadEvents, DownloadEvents {
     const isWhole = scanner.state === 'end'
     this.#persists = this.#mayPersist(body.kind) && (this.#hasWholeRequest || !isWhole)
     announce(head, this.#request.plan, this.#persists)
-    life.enter('Responding')
+    machine.enter('Responding')
     timeout.start('response body', this.#backend.stream)
     writeTogether(this.#client, head.bytes(), ...(pieces ?? [rest.subarray(0, count)]))
     this.#isClean = count === rest.length
@@ -260,7 +260,7 @@ export class Exchange implements BackendUser, UploadEvents, DownloadEvents {
   #respondWhole(head: Head, length: number, rest: Buffer): void {
     this.#persists = this.#mayPersist('length') && this.#hasWholeRequest
     announce(head, this.#request.plan, this.#persists)
-    this.#context.life.enter('Responding')
+    this.#context.machine.enter('Responding')
     this.#isClean = length === rest.length
     writeTogether(this.#client, head.bytes(), this.#isClean ? rest : rest.subarray(0, length))
     this.#backend.stream.resume()
@@ -284,7 +284,7 @@ export class Exchange implements BackendUser, UploadEvents, DownloadEvents {
     if (this.#hasWholeRequest) return
     // RFC 9112 9.6: closing with unread bytes could lose the response, so read and drop the rest of the request.
     this.#context.dropBackend()
-    if (this.#persists) this.#context.life.arm(LINGER_MS, () => this.#exchanged(false))
+    if (this.#persists) this.#context.machine.arm(LINGER_MS, () => this.#exchanged(false))
     this.#upload!.discard()
     if (!this.#persists) this.#exchanged(false)
   }

@@ -59,7 +59,7 @@ export class Exchanges implements RequestReaderEvents {
 
   /** Whether the client is between two requests, and no byte of the next one has arrived. */
   get isIdle(): boolean {
-    return this.#count > 0 && this.#context.life.state === 'AwaitingHead' && this.#requests.isEmpty
+    return this.#count > 0 && this.#context.machine.state === 'AwaitingHead' && this.#requests.isEmpty
   }
 
   /** Whether the client has been between two requests for `ms` ms. */
@@ -73,9 +73,9 @@ export class Exchanges implements RequestReaderEvents {
   }
 
   begun(): void {
-    const { life, settings, failed } = this.#context
+    const { machine, settings, failed } = this.#context
     // The time-out of the first head started at accept.
-    if (this.#count > 0) life.arm(settings.headTimeout, () => failed('HEAD_TIMEOUT'))
+    if (this.#count > 0) machine.arm(settings.headTimeout, () => failed('HEAD_TIMEOUT'))
   }
 
   invalid(error: HeadError): void {
@@ -171,10 +171,10 @@ export class Exchanges implements RequestReaderEvents {
 
   /** Reads the next request. */
   next(): void {
-    const { life, settings, isDraining, left } = this.#context
-    life.enter('AwaitingHead')
+    const { machine, settings, isDraining, left } = this.#context
+    machine.enter('AwaitingHead')
     // The response may have told the client, before the drain began, that it can send another request.
-    life.arm(isDraining() ? DRAIN_IDLE_MS : settings.keepAliveTimeout, left)
+    machine.arm(isDraining() ? DRAIN_IDLE_MS : settings.keepAliveTimeout, left)
     this.#idleSince = performance.now()
     this.#plan = undefined
     this.#body = undefined

@@ -43,14 +43,14 @@ export class HookAnswer implements RequestBody {
     this.#context = context
     this.#becameLast = becameLast
     this.#body = new BodyScanner(body)
-    this.#flow = new BodyFlow(source, client, new BodyScanner({ kind: 'close' }), () => context.life.refresh())
+    this.#flow = new BodyFlow(source, client, new BodyScanner({ kind: 'close' }), () => context.machine.refresh())
   }
 
   start(): void {
-    const { life, settings, failed } = this.#context
-    life.enter('Responding')
-    life.arm(settings.bodyTimeout, () => failed('RESPONSE_BODY_TIMEOUT'))
-    this.#source.on('error', (cause) => life.state === 'Responding' && failed('REPLY_FAILED', cause))
+    const { machine, settings, failed } = this.#context
+    machine.enter('Responding')
+    machine.arm(settings.bodyTimeout, () => failed('RESPONSE_BODY_TIMEOUT'))
+    this.#source.on('error', (cause) => machine.state === 'Responding' && failed('REPLY_FAILED', cause))
     this.#source.on('data', this.#send)
     this.#source.on('end', this.#sent)
     if (this.#body.state === 'more') this.#requests.readBody(this)
@@ -93,15 +93,15 @@ export class HookAnswer implements RequestBody {
   }
 
   readonly #send = (bytes: Buffer): void => {
-    this.#context.life.refresh()
+    this.#context.machine.refresh()
     this.#flow.push(bytes)
   }
 
   readonly #sent = (): void => {
-    const { life, exchanged } = this.#context
+    const { machine, exchanged } = this.#context
     this.#isSent = true
     this.#detach()
     if (!this.#source.persists || this.#body.state === 'end') exchanged(this.#source.persists)
-    else life.arm(LINGER_MS, () => exchanged(false))
+    else machine.arm(LINGER_MS, () => exchanged(false))
   }
 }

@@ -22,23 +22,23 @@ export class PhaseTimeout {
 
   /** Starts the time-out of a phase. */
   start(phase: ExchangePhase, backend: Duplex): void {
-    const { life, settings } = this.#context
+    const { machine, settings } = this.#context
     const { bodyTimeout, idleTimeout, responseHeadTimeout } = settings
     const ms = phase === 'response head' ? responseHeadTimeout : bodyTimeout
     this.#phase = phase
     this.#backend = backend
     this.#isIdleTimeout = idleTimeout > 0 && (ms === 0 || idleTimeout < ms)
-    life.arm(this.#isIdleTimeout ? idleTimeout : ms, this.#expired)
+    machine.arm(this.#isIdleTimeout ? idleTimeout : ms, this.#expired)
   }
 
   /** Bytes of the request have moved. */
   requestMoved(): void {
-    if (this.#phase === 'request body' || this.#isIdleTimeout) this.#context.life.refresh()
+    if (this.#phase === 'request body' || this.#isIdleTimeout) this.#context.machine.refresh()
   }
 
   /** Bytes of the response have moved. */
   responseMoved(): void {
-    if (this.#phase !== 'request body' || this.#isIdleTimeout) this.#context.life.refresh()
+    if (this.#phase !== 'request body' || this.#isIdleTimeout) this.#context.machine.refresh()
   }
 
   /** Forgets the backend. A time-out that runs goes on. */

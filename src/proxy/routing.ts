@@ -109,11 +109,11 @@ export class Routing {
   }
 
   #start(request: Request): void {
-    const { life, settings, reporter, failed } = this.#context
+    const { machine, settings, reporter, failed } = this.#context
     const { head } = request
-    life.enter('Routing')
+    machine.enter('Routing')
     reporter.requested(head)
-    if (life.state === 'Closed') return
+    if (machine.state === 'Closed') return
     const requestLine = { method: head.method, version: head.version }
     this.#request = request
     this.#requestLine = requestLine
@@ -122,22 +122,22 @@ export class Routing {
     settle(
       () => after(settings.lookup(head, this.#client.info), (value) => readOutcome(value, requestLine)),
       (outcome) => this.#follow(outcome),
-      (cause) => life.state === 'Routing' && failed('LOOKUP_FAILED', cause),
+      (cause) => machine.state === 'Routing' && failed('LOOKUP_FAILED', cause),
     )
   }
 
   /** Whether errback may be asked what to do after an error. */
   mayRecover({ code, status }: ProxyError): boolean {
-    const { state } = this.#context.life
+    const { state } = this.#context.machine
     if (state === 'Routing' || state === 'Connecting') return status !== undefined
     return state === 'AwaitingResponse' && this.#exchanges !== undefined && UNANSWERED.has(code)
   }
 
   /** Ends the current attempt or exchange, and asks errback what to do after an error. */
   recover(error: ProxyError): void {
-    const { life, settings, dropBackend, refused } = this.#context
+    const { machine, settings, dropBackend, refused } = this.#context
     const { errback } = settings
-    if (life.state !== 'Routing') life.enter('Routing')
+    if (machine.state !== 'Routing') machine.enter('Routing')
     this.#exchanges?.interrupt()
     dropBackend()
     if (!errback || this.#attempts >= MOST_ATTEMPTS) return refused(error)
@@ -151,8 +151,8 @@ export class Routing {
 
   /** Does what lookup returned, or errback after this error. */
   #follow(outcome: Outcome, error?: ProxyError): void {
-    const { life, answered, failed, dropped, refused } = this.#context
-    const isCurrent = life.state === 'Routing'
+    const { machine, answered, failed, dropped, refused } = this.#context
+    const isCurrent = machine.state === 'Routing'
     if (outcome.kind === 'response' || (outcome.kind === 'readable' && error)) {
       if (isCurrent) answered(outcome.source)
       // The connection ended while the hook was running.
@@ -173,23 +173,23 @@ export class Routing {
   }
 
   #errbackFailed(error: ProxyError, cause: unknown): void {
-    const { life, reporter, refused } = this.#context
-    if (life.state !== 'Routing') return
+    const { machine, reporter, refused } = this.#context
+    if (machine.state !== 'Routing') return
     reporter.failed('ERRBACK_FAILED', cause, error.phase)
-    if (life.state === 'Routing') refused(error)
+    if (machine.state === 'Routing') refused(error)
   }
 
   #go({ dest, target }: { dest: Dest; target: Target }): void {
-    const { life, reporter, failed } = this.#context
+    const { machine, reporter, failed } = this.#context
     const request = this.#request!
     this.#dest = dest
     reporter.routed(request.head, dest)
-    if (life.state === 'Closed') return
+    if (machine.state === 'Closed') return
     try {
       if (this.#exchanges) request.head = this.#exchanges.check(request.head)
     } catch (cause) {
       this.#attempts++
-      setImmediate(() => life.state === 'Routing' && failed('LOOKUP_FAILED', cause))
+      setImmediate(() => machine.state === 'Routing' && failed('LOOKUP_FAILED', cause))
       return
     }
     if (target.kind !== 'server') return this.#connect(target)
@@ -200,16 +200,16 @@ export class Routing {
   }
 
   #handOver(server: net.Server): void {
-    const { life, reporter } = this.#context
-    life.enter('HandedOver')
+    const { machine, reporter } = this.#context
+    machine.enter('HandedOver')
     reporter.connected(this.#dest!, false)
-    if (life.state === 'HandedOver') handOver(this.#socket, server, () => this.takeBytes())
+    if (machine.state === 'HandedOver') handOver(this.#socket, server, () => this.takeBytes())
   }
 
   #connect(target: StreamTarget): void {
-    const { life, connected } = this.#context
+    const { machine, connected } = this.#context
     this.#target = target
-    life.enter('Connecting')
+    machine.enter('Connecting')
     const open = this.#exchanges?.reuse(target)
     if (open) connected(open, true)
     else this.#attemptTo(target)
@@ -237,23 +237,23 @@ export class Routing {
 
   /** Sends the request on a fresh connection. */
   again(): void {
-    const { life, dropBackend } = this.#context
+    const { machine, dropBackend } = this.#context
     dropBackend(destroy)
-    life.enter('Connecting')
+    machine.enter('Connecting')
     this.#attemptTo(this.#target!)
   }
 
   #attemptTo(target: StreamTarget): void {
-    const { life, settings, sessions, failed, connected } = this.#context
+    const { machine, settings, sessions, failed, connected } = this.#context
     const number = ++this.#attempts
-    life.arm(settings.connectTimeout, () => {
+    machine.arm(settings.connectTimeout, () => {
       this.#attempt?.destroy()
       this.#exchanges?.connectFailed()
       failed('CONNECT_TIMEOUT')
     })
     const events = {
       connected: (upstream: Duplex) => {
-        if (life.state !== 'Connecting') return reset(upstream.on('error', () => undefined))
+        if (machine.state !== 'Connecting') return reset(upstream.on('error', () => undefined))
         this.#attempt = undefined
         connected(upstream, false)
       },
@@ -267,7 +267,7 @@ export class Routing {
     const attempt = new Attempt(target, settings, () => this.#client.ends, events, used)
     // The user's `connect` runs in the constructor. It may have ended this connection or connected at once, and errback
     // may have started another attempt since.
-    if (life.state !== 'Connecting') attempt.destroy()
+    if (machine.state !== 'Connecting') attempt.destroy()
     else if (this.#attempts === number) this.#attempt = attempt
   }
 

@@ -129,7 +129,7 @@ export class StateMachine implements Swept {
 /** The part of a Connection that its Exchange, Tunnel and Answer use. */
 export interface Context {
   readonly settings: Settings
-  readonly life: StateMachine
+  readonly machine: StateMachine
   failed(code: ProxyErrorCode, cause?: unknown): void
   /** The connection has done its work and must close. */
   over(): void

@@ -80,8 +80,8 @@ export class Upload implements RequestBody {
   }
 
   #startTimeout(): void {
-    const { life, timeout } = this.#context
-    if (life.state !== 'AwaitingResponse') return
+    const { machine, timeout } = this.#context
+    if (machine.state !== 'AwaitingResponse') return
     timeout.start(this.#awaitsContinue ? 'response head' : 'request body', this.#backend)
   }
 }

@@ -33,34 +33,34 @@ describe('the table of moves', () => {
   })
 })
 
-describe('a life', () => {
+describe('a state machine', () => {
   test('starts in AwaitingHead, and refuses a move that is not in the table', () => {
-    const life = new StateMachine()
-    expect(life.state).toBe('AwaitingHead')
-    expect(() => life.enter('Tunnelling')).toThrow('a connection cannot go from AwaitingHead to Tunnelling')
-    expect(life.state).toBe('AwaitingHead')
-    life.enter('Closed')
-    expect(() => life.enter('Closed')).toThrow('a connection cannot go from Closed to Closed')
+    const machine = new StateMachine()
+    expect(machine.state).toBe('AwaitingHead')
+    expect(() => machine.enter('Tunnelling')).toThrow('a connection cannot go from AwaitingHead to Tunnelling')
+    expect(machine.state).toBe('AwaitingHead')
+    machine.enter('Closed')
+    expect(() => machine.enter('Closed')).toThrow('a connection cannot go from Closed to Closed')
   })
 
   test('has one time-out, which the next state does away with', () => {
     vi.useFakeTimers()
     try {
-      const life = new StateMachine()
+      const machine = new StateMachine()
       const expired: string[] = []
-      life.arm(10, () => expired.push('first'))
-      life.arm(20, () => expired.push('second'))
+      machine.arm(10, () => expired.push('first'))
+      machine.arm(20, () => expired.push('second'))
       vi.advanceTimersByTime(19)
-      life.refresh()
+      machine.refresh()
       vi.advanceTimersByTime(19)
       expect(expired).toEqual([])
       vi.advanceTimersByTime(1)
       expect(expired).toEqual(['second'])
-      life.arm(10, () => expired.push('third'))
-      life.enter('Closed')
-      life.refresh()
+      machine.arm(10, () => expired.push('third'))
+      machine.enter('Closed')
+      machine.refresh()
       expect(vi.getTimerCount()).toBe(0)
-      life.arm(0, () => expired.push('never'))
+      machine.arm(0, () => expired.push('never'))
       expect(vi.getTimerCount()).toBe(0)
     } finally {
       vi.useRealTimers()
@@ -70,13 +70,13 @@ describe('a life', () => {
   test('ends a long time-out at most a second late, and never early', () => {
     vi.useFakeTimers()
     try {
-      const life = new StateMachine()
+      const machine = new StateMachine()
       for (const late of [0, 1, 250, 499]) {
         let isOver = false
         vi.advanceTimersByTime(late)
-        life.arm(60_000, () => (isOver = true))
+        machine.arm(60_000, () => (isOver = true))
         vi.advanceTimersByTime(59_999)
-        life.refresh()
+        machine.refresh()
         vi.advanceTimersByTime(59_999)
         expect(isOver).toBe(false)
         vi.advanceTimersByTime(1_001)
@@ -93,19 +93,19 @@ describe('a life', () => {
     try {
       const sweep = new Sweep()
       const others = new StateMachine('AwaitingHead', sweep)
-      const life = new StateMachine('AwaitingHead', sweep)
+      const machine = new StateMachine('AwaitingHead', sweep)
       const expired: string[] = []
       others.arm(30_000, () => {
         expired.push('others')
         others.arm(30_000, () => expired.push('again'))
       })
-      life.arm(30_000, () => expired.push('head'))
+      machine.arm(30_000, () => expired.push('head'))
       vi.advanceTimersByTime(29_999)
-      life.enter('Routing')
+      machine.enter('Routing')
       vi.advanceTimersByTime(1_001)
       expect(expired).toEqual(['others'])
-      life.arm(10_000, () => expired.push('lookup'))
-      life.enter('Closed')
+      machine.arm(10_000, () => expired.push('lookup'))
+      machine.enter('Closed')
       vi.advanceTimersByTime(28_000)
       expect(expired).toEqual(['others'])
       vi.advanceTimersByTime(3_000)

@@ -9,31 +9,31 @@ Traffic
   --listen ADDRESS         PORT, HOST:PORT, unix:PATH[,mode=660][,group=NAME] or
                            fd:NAME (LISTEN_FDS); repeatable [8080]
   --tls-cert, --tls-key FILE   PEM, to serve TLS; repeat both for SNI
-  --forwarded              tell backends of the client by X-Forwarded-* fields
-  --trust LIST             whose X-Forwarded-* to believe: IPs, CIDRs, unix
-  --proxy-protocol LIST    who puts a PROXY header first: IPs, CIDRs, unix
+  --forwarded              send X-Forwarded-* fields to the backends
+  --trust LIST             peers whose X-Forwarded-* count: IPs, CIDRs, unix
+  --proxy-protocol LIST    peers that send a PROXY header: IPs, CIDRs, unix
   --requests MODE          read first (of a connection), every or auto [auto]
   --http2 MODE             pass or refuse [pass, unless requests must be seen]
-  --lenient-responses      mend response heads
+  --lenient-responses      repair response heads that break the rules
 Balancing
   --route ROUTE            [HOST][/PATH]=TARGET,TARGET; repeatable
   --algorithm NAME         round-robin, least-connections, random-two or hash
   --key KEY                for hash: client, path, header:, cookie:, query:NAME
-  --sticky[=NAME]          bring clients back to their backend, by a cookie
-  --secret-file FILE       keys of the cookie: one a line, the first makes it
-  --failover MODE          home down: redispatch (another) or persist (503)
+  --sticky[=NAME]          keep each client at one backend by a cookie
+  --secret-file FILE       keys that sign the cookie, one per line, newest first
+  --failover MODE          if a client's backend is down: redispatch or persist
   --health CHECK           tcp or /path, then any of ,interval=2s ,timeout=1s
                            ,rise=2 ,fall=3 ,status=200-399 ,host=NAME
-  --dns-server IP          ask this server; repeatable
-  --dns-interval, --dns-hold TIME   between look-ups; to keep a name that goes
+  --dns-server IP          DNS server; repeatable
+  --dns-interval, --dns-hold TIME   between look-ups; to keep a removed name
 Operation
   --config FILE            the same as JSON, or a JS module with hooks
-  --check                  read config, certificates and secrets, print, exit
+  --check                  check config, certificates and secrets, then exit
   --admin [HOST:]PORT      page with live graphs, /metrics and /healthz
-  --admin-token-file FILE  the token that changing anything takes
-  --log FORMAT             a line a connection: none, text or json
-  --grace TIME             on SIGTERM, for open connections [30s]
-  --shutdown-delay TIME    on SIGTERM, accept on while /healthz says 503 [0]
+  --admin-token-file FILE  token for changes on the admin page
+  --log FORMAT             access log: none, text or json
+  --grace TIME             limit of the drain after SIGTERM [30s]
+  --shutdown-delay TIME    wait before the drain; /healthz says 503 [0]
   --workers N              processes that serve; auto: one for each core [1]
 Limits (TIME: ms, or with ms, s, m, h; 0: none)
   --head-timeout TIME [30s]      --connect-timeout TIME [10s]

@@ -20,7 +20,7 @@ export class Tunnel implements PumpEvents {
   /** The received request head, for modify. */
   #request: Head | undefined
   readonly #context: Context
-  readonly #life: StateMachine
+  readonly #machine: StateMachine
   readonly #settings: Settings
   readonly #pump: Pump
   /** Why the backend is closed while the client may still send. */
@@ -39,7 +39,7 @@ export class Tunnel implements PumpEvents {
     this.#dest = dest
     this.#request = request
     this.#context = context
-    this.#life = context.life
+    this.#machine = context.machine
     this.#settings = context.settings
     upstream.on('error', (cause) => this.#upstreamGone(cause))
     upstream.on('close', () => this.#upstreamGone())
@@ -52,10 +52,10 @@ export class Tunnel implements PumpEvents {
     // The engine cannot read the heads of HTTP/2.
     const isRead = version !== 'HTTP/2.0' && (modify != null || lenientResponses)
     // Enter the state first. If the stream fails inside the first write, bytes have been sent.
-    this.#life.enter(isRead || responseHeadTimeout > 0 ? 'AwaitingResponse' : 'Tunnelling')
+    this.#machine.enter(isRead || responseHeadTimeout > 0 ? 'AwaitingResponse' : 'Tunnelling')
     this.#arm()
     writeTogether(this.#upstream, ...request)
-    if (this.#life.state === 'Closed' || this.#life.state === 'Replying') return
+    if (this.#machine.state === 'Closed' || this.#machine.state === 'Replying') return
     if (isRead) this.#readResponse(version)
     else this.#pump.down.start()
     this.#pump.up.start()
@@ -85,13 +85,13 @@ export class Tunnel implements PumpEvents {
   #upstreamGone(cause?: unknown): void {
     if (this.#isStopped) return
     // Its earlier bytes still pass modify and reach the client.
-    if (this.#life.state === 'Modifying') return
-    if (this.#life.state === 'AwaitingResponse') return this.#noResponse(cause)
+    if (this.#machine.state === 'Modifying') return
+    if (this.#machine.state === 'AwaitingResponse') return this.#noResponse(cause)
     if (this.#pump.down.state === 'open') return this.#context.failed('BACKEND_RESET', cause)
     this.#gone ??= { cause }
     // Its last bytes still reach the client.
     this.#pump.up.discard()
-    if (this.#life.state !== 'Closed') this.#arm()
+    if (this.#machine.state !== 'Closed') this.#arm()
   }
 
   /** The backend ended before its response head. If the client had ended first, that is the normal reaction. */
@@ -102,7 +102,7 @@ export class Tunnel implements PumpEvents {
 
   #readResponse(version: string): void {
     const events = {
-      interim: () => this.#life.refresh(),
+      interim: () => this.#machine.refresh(),
       done: (head: Head, rest: Buffer) => this.#modify(head, rest),
       invalid: (error: HeadError) => this.#context.failed('BAD_RESPONSE_HEAD', error),
       ended: () => this.#noResponse(),
@@ -116,13 +116,13 @@ export class Tunnel implements PumpEvents {
 
   #modify(head: Head, rest: Buffer): void {
     this.#reader = undefined
-    this.#life.enter('Modifying')
+    this.#machine.enter('Modifying')
     const request = this.#request!
     this.#request = undefined
     settle(
       () => this.#settings.modify?.(head, this.#dest, request),
-      () => this.#life.state === 'Modifying' && this.#respond(head, rest),
-      (cause) => this.#life.state === 'Modifying' && this.#context.failed('MODIFY_FAILED', cause),
+      () => this.#machine.state === 'Modifying' && this.#respond(head, rest),
+      (cause) => this.#machine.state === 'Modifying' && this.#context.failed('MODIFY_FAILED', cause),
     )
   }
 
@@ -134,7 +134,7 @@ export class Tunnel implements PumpEvents {
   #startDown(first: readonly Buffer[]): void {
     writeTogether(this.#client, ...first)
     this.#pump.down.start()
-    if (this.#upstream.destroyed && this.#life.state === 'Tunnelling') this.#upstreamGone(this.#upstream.errored)
+    if (this.#upstream.destroyed && this.#machine.state === 'Tunnelling') this.#upstreamGone(this.#upstream.errored)
   }
 
   #answered(): void {
@@ -143,19 +143,19 @@ export class Tunnel implements PumpEvents {
   }
 
   #tunnel(): void {
-    this.#life.enter('Tunnelling')
+    this.#machine.enter('Tunnelling')
     this.#arm()
   }
 
   received(): void {
-    this.#life.refresh()
+    this.#machine.refresh()
   }
 
   sent(count: number): void {
     if (count > 0) this.#hasAnswered = true
     // Without modify, responseHeadTimeout ends with the first byte of the response.
-    if (this.#life.state === 'AwaitingResponse' && count > 0) this.#tunnel()
-    else this.#life.refresh()
+    if (this.#machine.state === 'AwaitingResponse' && count > 0) this.#tunnel()
+    else this.#machine.refresh()
   }
 
   /** A direction of the pump has ended or is flushed. */
@@ -164,7 +164,7 @@ export class Tunnel implements PumpEvents {
     const isDownOpen = down.state === 'open'
     if (up.state !== 'open' && isDownOpen && !this.#hasAnswered) this.#hasClientLeft = true
     if (state === 'over') this.#over()
-    else if (this.#life.state === 'AwaitingResponse' && !isDownOpen) this.#tunnel()
+    else if (this.#machine.state === 'AwaitingResponse' && !isDownOpen) this.#tunnel()
     else this.#arm()
   }
 
@@ -175,7 +175,7 @@ export class Tunnel implements PumpEvents {
 
   /** Sets the shortest time-out that applies now. None runs during modify. */
   #arm(): void {
-    if (this.#life.state === 'Modifying') return
+    if (this.#machine.state === 'Modifying') return
     const { responseHeadTimeout, idleTimeout, halfCloseTimeout } = this.#settings
     let ms = idleTimeout
     let code: ProxyErrorCode = 'IDLE_TIMEOUT'
@@ -185,9 +185,9 @@ export class Tunnel implements PumpEvents {
       code = by
     }
     if (this.#pump.state === 'half') shorten(halfCloseTimeout, 'HALF_CLOSE_TIMEOUT')
-    if (this.#life.state === 'AwaitingResponse') shorten(responseHeadTimeout, 'RESPONSE_HEAD_TIMEOUT')
+    if (this.#machine.state === 'AwaitingResponse') shorten(responseHeadTimeout, 'RESPONSE_HEAD_TIMEOUT')
     // The client gets the answer. If it keeps sending, a reset tells it about the end.
     if (this.#gone && this.#pump.down.state === 'flushed') shorten(LINGER_MS, 'BACKEND_RESET')
-    this.#life.arm(ms, () => this.#context.failed(code, code === 'BACKEND_RESET' ? this.#gone?.cause : undefined))
+    this.#machine.arm(ms, () => this.#context.failed(code, code === 'BACKEND_RESET' ? this.#gone?.cause : undefined))
   }
 }
