@@ -61,7 +61,7 @@ test.each([1, 2])('reports the start, reloads and the end to the service manager
 
 test('all messages are sent before the process ends', async () => {
   const gate = join(temporaryDirectory(), 'gate')
-  execFileSync('mkfifo', [gate])
+  execFileSync('/usr/bin/mkfifo', [gate])
   const { env, until } = fakeNotify(`cat '${gate}'`)
   const { port } = await startBackend()
   const command = Command.startIn(env, '--listen', '127.0.0.1:0', String(port))
