@@ -8,7 +8,10 @@ import { addressOf, type BackendDest } from './place.ts'
 interface CommonOptions {
   /** Relative share of new clients, from 0 to 65535. 0: returning clients only. Default 1. */
   weight?: number | undefined
-  /** Most open connections, per process. Default: no limit. */
+  /**
+   * Maximum number of open connections, per process. With `requests: 'every'`, idle ones count too: one is closed before
+   * a new one is opened. Default: no limit.
+   */
   maxConnections?: number | undefined
   /** Used only when no other backend is available. Default false. */
   backup?: boolean | undefined

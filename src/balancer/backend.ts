@@ -208,6 +208,12 @@ export class Backend {
     this.#events.changed()
   }
 
+  /** Makes room for a new connection within `maxConnections`, which counts idle ones too. */
+  connecting(): void {
+    const { maxConnections } = this.#settings
+    if (maxConnections < Infinity) closeIdleBackends(this.#place, Math.max(0, maxConnections - this.#open.size))
+  }
+
   connected(connection: Connection): void {
     const open = this.#open.get(connection)
     if (open) open.isConnected = true

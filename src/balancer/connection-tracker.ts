@@ -15,6 +15,7 @@ export class ConnectionTracker {
   readonly #counted = new WeakSet<ProxyError>()
   readonly #stops = [
     subscribe('routed', ({ connection, dest }) => this.#routed(connection, this.backendOf(dest))),
+    subscribe('connecting', ({ dest }) => this.backendOf(dest)?.connecting()),
     subscribe('connected', ({ connection }) => this.#backendByConnection.get(connection)?.connected(connection)),
     followErrors(({ connection, error, dest }) => {
       // The backend is done with this connection. Count that before other subscribers, which the event has yet to

@@ -10,6 +10,8 @@ export interface Events<C> {
   open: { connection: C }
   /** A destination was chosen. Published again for each Dest that errback returns. */
   routed: { connection: C; head: Head; dest: Dest }
+  /** A new connection to a backend is about to be opened. Not published if an idle one is used. */
+  connecting: { connection: C; dest: Dest }
   /** The backend is connected. */
   connected: { connection: C; dest: Dest }
   /** A request head has arrived, and lookup is about to get it. With `requests: 'first'`, the first of a connection. */
@@ -53,6 +55,7 @@ type Name = keyof Events<unknown>
 const channels = {
   open: channel('badass:connection:open'),
   routed: channel('badass:connection:routed'),
+  connecting: channel('badass:connection:connecting'),
   connected: channel('badass:connection:connected'),
   start: channel('badass:request:start'),
   response: channel('badass:request:response'),

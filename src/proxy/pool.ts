@@ -13,16 +13,22 @@ const SWEEP_MS = 1_000
 const pools = new Set<Pool>()
 
 /**
- * Closes the idle connections to the address of a Dest, in each server of this process with `requests: 'every'`. Call it
- * when a backend goes away. Connections in use stay open.
- * @throws {TypeError} if it is no Dest
+ * Closes idle connections to the address of a Dest, in all servers of this process with `requests: 'every'`. Call it when
+ * a backend goes away. Connections in use stay open. `keep`: number of idle connections that may stay. Those that end
+ * last stay.
+ * @throws {TypeError} if it is no Dest, or `keep` is no integer from 0
  */
-export function closeIdleBackends(dest: Dest): void {
+export function closeIdleBackends(dest: Dest, keep = 0): void {
   const target = readDest(dest)
   if (!target) throw new TypeError(`dest: expected a Dest, got ${show(dest)}`)
+  if (!Number.isInteger(keep) || keep < 0)
+    throw new TypeError(`keep: expected an integer (0 or more), got ${show(keep)}`)
   if (target.kind === 'server') return
   const place = placeOf(target)
-  for (const pool of pools) pool.emptyPlace(place)
+  const idle = [...pools].flatMap((pool) => pool.idleAt(place))
+  if (idle.length <= keep) return
+  idle.sort((one, other) => one.idleUntil - other.idleUntil)
+  for (const connection of idle.slice(0, idle.length - keep)) connection.ended!(connection)
 }
 
 /** Idle connections to backends, by destination. A byte or an end from the backend destroys an idle connection. */
@@ -81,9 +87,10 @@ export class Pool {
     this.#drop((connection) => connection.key === key)
   }
 
-  /** Destroys the idle connections to an address, whatever their options of TLS. */
-  emptyPlace(place: string): void {
-    this.#drop(({ key }) => key === place || key.startsWith(`${place}${AFTER_PLACE}`))
+  /** The idle connections to an address, whatever their options of TLS. */
+  idleAt(place: string): BackendConnection[] {
+    const matches = (key: string) => key === place || key.startsWith(`${place}${AFTER_PLACE}`)
+    return [...this.#idle].flatMap(([key, idle]) => (matches(key) ? idle : []))
   }
 
   /** Destroys all idle connections. */

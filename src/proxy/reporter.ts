@@ -82,6 +82,10 @@ export class Reporter<C extends Reported = Reported> {
     if (hasSubscribers('routed')) publish('routed', { connection: this.#connection, head, dest })
   }
 
+  connecting(dest: Dest): void {
+    if (hasSubscribers('connecting')) publish('connecting', { connection: this.#connection, dest })
+  }
+
   connected(dest: Dest, isReused: boolean): void {
     this.#failure = undefined
     this.#owner.connected(isReused)

@@ -244,7 +244,9 @@ export class Routing {
   }
 
   #attemptTo(target: StreamTarget): void {
-    const { machine, settings, sessions, failed, connected } = this.#context
+    const { machine, settings, reporter, sessions, failed, connected } = this.#context
+    reporter.connecting(this.#dest!)
+    if (machine.state !== 'Connecting') return
     const number = ++this.#attempts
     machine.arm(settings.connectTimeout, () => {
       this.#attempt?.destroy()

@@ -165,3 +165,30 @@ describe('idle connections to a backend close', () => {
     await answer(client, await next(other, peer))
   })
 })
+
+it('an idle connection closes before another one would exceed maxConnections', async () => {
+  const backend = await Backend.start()
+  const balancer = balancerOf({ backends: [{ id: 'a', port: backend.port, maxConnections: 2 }] })
+  const server = createServer({ lookup: balancer.lookup, errback: balancer.errback, requests: 'every' })
+  const port = await listen(server)
+  const clients = [await connect(port), await connect(port)]
+  const peers: Peer[] = []
+  for (const client of clients) client.write(GET)
+  for (const _client of clients) peers.push(await next(backend))
+  for (const peer of peers) peer.write(OK)
+  for (const client of clients) await client.until('ok')
+  await until(() => balancer.backends[0]!.connections === 0)
+  // A POST may not use a connection of another client.
+  const third = await connect(port)
+  third.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n')
+  const fresh = await next(backend)
+  const closed = await Promise.race(peers.map(async (peer) => peer.ended().then(() => peer)))
+  fresh.write(OK)
+  await third.until('ok')
+  // The other one stays, and serves a request beside the fresh one.
+  const open = peers.find((peer) => peer !== closed)!
+  const rest = [await connect(port), await connect(port)]
+  for (const client of rest) client.write(GET)
+  await Promise.all([next(backend, open), next(backend, fresh)])
+  expect(backend.accepted).toBe(3)
+})

@@ -80,6 +80,7 @@ export async function until(isSo: () => boolean): Promise<void> {
   const heard = () => wake()
   const names = [
     'connection:routed',
+    'connection:connecting',
     'connection:connected',
     'request:end',
     'connection:error',

@@ -81,7 +81,7 @@ describe('the events of a connection', () => {
     expect(connection).toMatchObject({ bytesRead: GET.length + 5, bytesWritten: OK.length })
   })
 
-  const MOMENTS = ['open', 'routed', 'connected', 'error', 'close'] as const
+  const MOMENTS = ['open', 'routed', 'connecting', 'connected', 'error', 'close'] as const
   const SETUPS: [name: string, options: (port: number) => Promise<ProxyOptions>, request: string][] = [
     ['a Dest', async (port) => ({ lookup: () => ({ port, host }) }), GET],
     ['a Dest and modify', async (port) => ({ lookup: () => ({ port, host }), modify: () => undefined }), GET],

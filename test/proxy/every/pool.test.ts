@@ -184,9 +184,23 @@ describe('closeIdleBackends', () => {
     await over
   })
 
+  test('keeps as many as it is told, and those that end last', async () => {
+    const pool = { idleLifetime: 600_000 }
+    const [one, other] = [await start({ pool }), await start({ pool })]
+    const second = await startProxy({ requests: 'every', pool, lookup: () => ({ port: one.backend.port, host }) })
+    const [first, last] = [await open(one), await open({ ...other, backend: one.backend, port: second.port })]
+    closeIdleBackends({ port: one.backend.port, host }, 2)
+    closeIdleBackends({ port: one.backend.port, host }, 1)
+    expect(await first.ended()).toBe('')
+    expect(await ask(second.port, last)).toBe(head())
+  })
+
   test('ignores a server, and throws a TypeError on anything that is no Dest', () => {
     closeIdleBackends({ server: net.createServer() })
     expect(() => closeIdleBackends(1 as never)).toThrow(new TypeError('dest: expected a Dest, got 1'))
+    for (const keep of [-1, 0.5, '1'] as number[]) {
+      expect(() => closeIdleBackends({ port: 1 }, keep)).toThrow(/^keep: expected an integer \(0 or more\), got /)
+    }
   })
 })
 

@@ -35,7 +35,7 @@ export const RESPONSES = {
 } as const
 
 const WHENS = ['now', 'soon', 'later'] as const
-const PLACES = ['open', 'routed', 'connected', 'error', 'lookup', 'connect', 'modify', 'errback'] as const
+const PLACES = ['open', 'routed', 'connecting', 'connected', 'error', 'lookup', 'connect', 'modify', 'errback'] as const
 
 /** When a hook returns: at once, in a turn, or when the test lets it. */
 type When = (typeof WHENS)[number]

@@ -85,7 +85,7 @@ export class Stage {
       errback: errback ? (error, _, head) => this.#errback(error, head) : undefined,
     })
     this.server.prependListener('connection', (socket) => this.watch(socket))
-    this.#unhear = (['open', 'routed', 'connected', 'error', 'close'] as const).map((name) =>
+    this.#unhear = (['open', 'routed', 'connecting', 'connected', 'error', 'close'] as const).map((name) =>
       subscribe(name, (message) => this.#heard(name, message)),
     )
   }
