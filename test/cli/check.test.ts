@@ -37,7 +37,7 @@ test('--check says what would run and exits with 0, without a connection and wit
   expect(await command.exited).toBe(0)
   expect(command.stderr).toBe('')
   expect(command.stdout).toMatch(
-    /^listen: \*:8443, unix:\/nowhere\/x\.sock\ncertificates: localhost.* until \w+ .* GMT\n/,
+    /^listen: \*:8443 \(TLS\), unix:\/nowhere\/x\.sock \(TLS\)\ncertificates: localhost.* until \w+ .* GMT\n/,
   )
   expect(command.stdout.split('\n').slice(2)).toEqual([
     'backends: blue, dns:app.internal:3000',

@@ -2,7 +2,7 @@ import { type HealthOptions, isKey, validateBalancer } from '../../balancer/inde
 import { hostPort } from '../../proxy/index.ts'
 import { StickyCookie } from '../../sticky/index.ts'
 import { integer } from '../../validate.ts'
-import type { Address, Config, Pem, StickySettings, Target } from './config.ts'
+import type { Config, Pem, Place, StickySettings, Target } from './config.ts'
 import * as is from './read.ts'
 import * as syntax from './target.ts'
 
@@ -82,7 +82,7 @@ export function idOf(target: Target): string {
 }
 
 /** '127.0.0.1:8080', '*:8080', 'unix:/run/x.sock', 'fd:web' */
-export function addressText(address: Address): string {
+export function addressText(address: Place): string {
   if ('fd' in address) return `fd:${address.fd}`
   return 'path' in address ? `unix:${address.path}` : hostPort(address.host ?? '*', address.port)
 }

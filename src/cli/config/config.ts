@@ -6,13 +6,16 @@ import type { RouteOptions } from '../../router/index.ts'
 import { escapeUnprintable } from '../escape.ts'
 
 /**
- * Where to listen. Without `host`: on every address of the machine. `mode` and `group` (an id) are those of the socket
+ * A place to listen. Without `host`: on every address of the machine. `mode` and `group` (an id) are those of the socket
  * file. `fd` is the name of sockets that the service manager passed, and `at` the descriptor of one of them.
  */
-export type Address =
+export type Place =
   | { port: number; host?: string }
   | { path: string; mode?: number; group?: number }
   | { fd: string; at?: number }
+
+/** Where to listen. `tls`: clients speak TLS there. */
+export type Address = Place & { tls?: boolean }
 
 export type Target = BackendOptions | DnsOptions
 
@@ -86,7 +89,7 @@ export interface Config extends PoolSettings {
   trust: string[]
   /** Clients that send a PROXY header first: IP addresses, networks, 'unix'. Undefined: none. */
   proxyProtocol?: string[]
-  /** Certificates with their keys. Empty: plain TCP. */
+  /** Certificates with their keys, for the listeners with TLS. */
   tls: { cert: Pem; key: Pem }[]
   admin: { listen: Address; token: string | undefined } | undefined
   log: 'none' | 'text' | 'json'

@@ -7,8 +7,9 @@ TARGET: PORT  HOST:PORT  [IPV6]:PORT  unix:PATH  dns:NAME:PORT  srv:NAME
   ,send-proxy[=2]
 Traffic
   --listen ADDRESS         PORT, HOST:PORT, unix:PATH[,mode=660][,group=NAME] or
-                           fd:NAME (LISTEN_FDS); repeatable [8080]
-  --tls-cert, --tls-key FILE   PEM, to serve TLS; repeat both for SNI
+                           fd:NAME (LISTEN_FDS), then ,tls; repeatable [8080]
+  --tls-cert, --tls-key FILE   PEM, for listeners with ,tls, or for all if none
+                           has it; repeat both for SNI
   --forwarded              send X-Forwarded-* fields to the backends
   --trust LIST             peers whose X-Forwarded-* count: IPs, CIDRs, unix
   --proxy-protocol LIST    peers that send a PROXY header: IPs, CIDRs, unix

@@ -1,5 +1,5 @@
 import { dirname, resolve } from 'node:path'
-import { type Config, ConfigError, type PoolSettings } from './config.ts'
+import { type Address, type Config, ConfigError, type PoolSettings } from './config.ts'
 import { firstLineOf, readConfigFile, readLines } from './files.ts'
 import { fileSource, lineSource, readFrom, type Source } from './locations.ts'
 import { object, type Path } from './read.ts'
@@ -41,8 +41,7 @@ export async function loadConfig(raw: Readonly<Record<string, unknown>>, file: s
   const balancing = balancingOf(settings)
   const routing = routingOf(settings, balancing, (path, message) => mistakes.push(`${nameOf(path)}: ${message}`))
   if (!settings.backends?.length && !settings.routes) mistakes.push(noTarget(file))
-  if (settings.listen?.length === 0)
-    mistakes.push(`${placeOf('listen')}: expected one or more addresses, got an empty list`)
+  mistakes.push(...findListenMistakes(given))
   if (mistakes.length > 0) throw new ConfigError(file === undefined ? mistakes[0]! : mistakes)
   const secret = settings.secretFile && (await readLines(placeOf('secretFile'), settings.secretFile))
   const token = settings.adminTokenFile && (await readToken(placeOf('adminTokenFile'), settings.adminTokenFile))
@@ -135,6 +134,26 @@ function* findContradictions({ line, settings, placeOf }: Given): Generator<stri
   }
 }
 
+function* findListenMistakes({ line, settings: { listen, tls }, nameOf, placeOf }: Given): Generator<string> {
+  if (listen?.length === 0) yield `${placeOf('listen')}: expected one or more addresses, got an empty list`
+  for (const [i, address] of tls?.length ? [] : (listen ?? []).entries()) {
+    const without = line.listen ? '--tls-cert and --tls-key' : 'tls'
+    if (address.tls) yield `${nameOf(['listen', i, 'tls'])}: has no effect without ${without}`
+  }
+  if (tls?.length && !withTls(listen, tls).some((address) => address.tls)) {
+    yield `${nameOf(['tls', 0, 'cert'])}: has no effect without a listener with TLS`
+  }
+}
+
+/** The listeners, each with or without TLS. If none is marked, certificates are for all of them. */
+function withTls(listen: readonly Address[] = [{ port: 8080 }], tls: Config['tls'] = []): Address[] {
+  const isMarked = listen.some((address) => address.tls)
+  return listen.map(({ tls: own = tls.length > 0 && !isMarked, ...address }) => ({
+    ...address,
+    ...(own && { tls: own }),
+  }))
+}
+
 function dnsPlace({ dns }: Settings): string {
   if (dns?.servers) return '--dns-server'
   return dns?.interval === undefined ? '--dns-hold' : '--dns-interval'
@@ -169,7 +188,7 @@ function configFrom(
 ): Config {
   const { listen, backoff, dns, admin, ...rest } = settings
   return {
-    listen: listen ?? [{ port: 8080 }],
+    listen: withTls(listen, rest.tls),
     workers: rest.workers ?? 1,
     ...balancing,
     ...(backoff && { backoff }),

@@ -21,7 +21,7 @@ const MODE = is.leaf<number>({ expected: "an octal mode as text, such as '660'",
 const GROUP = is.leaf<number>({ expected: 'a group in /etc/group, or its number', validate: () => true }, groupId)
 
 const ADDRESS = is.object(
-  { port: LISTEN_PORT, host: HOST, path: is.path, fd: FD_NAME, mode: MODE, group: GROUP },
+  { port: LISTEN_PORT, host: HOST, path: is.path, fd: FD_NAME, mode: MODE, group: GROUP, tls: is.yesOrNo },
   `${syntax.ADDRESS_FORMS}, or an object`,
   checkForm('a port, a path or an fd'),
 ) as is.Reader<Address>

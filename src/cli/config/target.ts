@@ -30,7 +30,7 @@ const TARGET_OPTIONS = {
   tls: 'maybe',
   'send-proxy': 'maybe',
 } as const
-const LISTEN_OPTIONS = { mode: true, group: true } as const
+const LISTEN_OPTIONS = { mode: true, group: true, tls: false } as const
 const HEALTH_OPTIONS = { interval: true, timeout: true, rise: true, fall: true, status: true, host: true } as const
 
 /** 'unix:/run/x.sock,mode=660' → { path: '/run/x.sock', mode: '660' }. @throws {SyntaxMistake} */

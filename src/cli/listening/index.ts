@@ -1,5 +1,5 @@
 export { type Change, keepOrOpen } from './change.ts'
 export { forgetDescriptor, withDescriptors } from './descriptors.ts'
-export { listenAt, portOf, type Scheme, urlOf, urlOfAddress } from './listen.ts'
+export { listenAt, portOf, urlOf, urlOfAddress } from './listen.ts'
 export { changePermissions, setPermissions } from './permissions.ts'
 export { idOfSocket, stopListening, takeAway } from './socket-file.ts'

@@ -11,7 +11,7 @@ import { idOfSocket, remember, stopListening, takeAway } from './socket-file.ts'
 /** Longest path of a Unix socket in bytes. Node silently truncates longer ones. */
 const MAX_PATH_BYTES = process.platform === 'linux' ? 107 : 103
 
-export type Scheme = 'http' | 'https'
+type Scheme = 'http' | 'https'
 
 /** The URL that a server listens on. */
 export function urlOf(server: net.Server, scheme: Scheme): string {

@@ -35,8 +35,11 @@ export class Admission {
     this.#capacity.use(maxConnections, certificates, before)
   }
 
-  take(socket: net.Socket): void {
-    if (this.#capacity.take(socket) && !this.#terminator.take(socket)) this.#serve(socket)
+  /** `isTls`: the client speaks TLS. */
+  take(socket: net.Socket, isTls: boolean): void {
+    if (!this.#capacity.take(socket, isTls)) return
+    if (isTls) this.#terminator.take(socket)
+    else this.#serve(socket)
   }
 
   /** Resolves when no handshake is under way, or after `ms`. */

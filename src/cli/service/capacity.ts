@@ -46,9 +46,9 @@ export class Capacity {
   }
 
   /** Counts a client until it closes. Returns false if it is over the limit: then it is answered here. */
-  take(socket: net.Socket): boolean {
+  take(socket: net.Socket, isTls: boolean): boolean {
     if (this.#open >= this.#limit) {
-      this.#turnAway(socket)
+      this.#turnAway(socket, isTls)
       return false
     }
     this.#open++
@@ -61,7 +61,7 @@ export class Capacity {
     for (const socket of this.#answered) socket.destroy()
   }
 
-  #turnAway(socket: net.Socket): void {
+  #turnAway(socket: net.Socket, isTls: boolean): void {
     this.turnedAway++
     this.#lines.say('full', `max-connections: the limit of ${this.#limit} is reached; new clients get a 503`)
     socket.on('error', () => undefined)
@@ -72,7 +72,8 @@ export class Capacity {
       clearTimeout(timer)
       this.#answered.delete(socket)
     })
-    if (!this.#terminator.take(socket)) this.#answer(socket)
+    if (isTls) this.#terminator.take(socket)
+    else this.#answer(socket)
   }
 
   #answer(socket: net.Socket): void {

@@ -7,7 +7,6 @@ import {
   keepOrOpen,
   listenAt,
   portOf,
-  type Scheme,
   stopListening,
   urlOf,
   withDescriptors,
@@ -20,11 +19,14 @@ interface Open {
   text: string
   address: Address
   server: net.Server
+  /** Clients speak TLS. A reload may change that. */
+  isTls: boolean
 }
 
 /** Receives accepted sockets. */
 export interface Acceptor {
-  accept(socket: net.Socket): void
+  /** `isTls`: the client speaks TLS. */
+  accept(socket: net.Socket, isTls: boolean): void
   /** Called with a line for each failed accept(). */
   say(line: string): void
 }
@@ -44,8 +46,10 @@ export class Listeners {
     this.#reusePort = reusePort
   }
 
-  urls(scheme: Scheme): string[] {
-    return this.#open.map(({ server, text }) => (text.startsWith('fd:') ? text : urlOf(server, scheme)))
+  urls(): string[] {
+    return this.#open.map(({ server, text, isTls }) =>
+      text.startsWith('fd:') ? text : urlOf(server, isTls ? 'https' : 'http'),
+    )
   }
 
   /** Listens on the new addresses. @throws {Error} with a one-line message; then nothing has changed */
@@ -57,11 +61,12 @@ export class Listeners {
       for (const one of undo) one()
     }
     const open = async (address: Address, text: string) => {
-      const server = this.#create(text)
+      const server = this.#create(text, (socket) => this.#acceptor.accept(socket, one.isTls))
+      const one: Open = { text, address, server, isTls: address.tls === true }
       const options = this.#reusePort && 'port' in address ? { ...address, reusePort: true } : address
       await listenAt(server, options, ports)
       undo.push(() => stopListening(server))
-      return { text, address, server }
+      return one
     }
     const { wanted, left } = await keepOrOpen(this.#open, addresses, open)
       .then((change) => {
@@ -74,6 +79,7 @@ export class Listeners {
       })
     const commit = () => {
       for (const { server } of left) stopListening(server)
+      for (const [i, one] of wanted.entries()) one.isTls = addresses[i]!.tls === true
       this.#open = wanted
     }
     return { commit, abort }
@@ -102,8 +108,8 @@ export class Listeners {
     this.#ending = []
   }
 
-  #create(text: string): net.Server {
-    const { accept, say } = this.#acceptor
+  #create(text: string, accept: (socket: net.Socket) => void): net.Server {
+    const { say } = this.#acceptor
     const server = net.createServer({ allowHalfOpen: true }, (socket) => {
       this.#accepted++
       accept(socket)

@@ -68,7 +68,7 @@ export class Service {
     }
     this.#reporting = new Reporting(io, (connection) => this.#generations.has(connection))
     this.#admission = new Admission((socket) => this.#current.serve(socket), io.say, shared?.ticketKeys)
-    this.#listeners = new Listeners({ accept: (socket) => this.#accept(socket), say: this.#sayLack }, shared?.reusePort)
+    this.#listeners = new Listeners({ accept: this.#accept, say: this.#sayLack }, shared?.reusePort)
     this.#admin = new AdminPage({
       balancer: this.pools,
       counters: () => this.counters,
@@ -95,7 +95,7 @@ export class Service {
 
   /** URLs that it listens on: 'http://127.0.0.1:8080/', 'unix:/run/x.sock'. */
   get addresses(): string[] {
-    return this.#listeners.urls(this.#current.config.tls.length > 0 ? 'https' : 'http')
+    return this.#listeners.urls()
   }
 
   /** URL of the admin page, with its token if that was generated. */
@@ -241,9 +241,9 @@ export class Service {
     }
   }
 
-  #accept(socket: net.Socket): void {
+  readonly #accept = (socket: net.Socket, isTls: boolean): void => {
     this.#descriptors.taken()
-    this.#admission.take(socket)
+    this.#admission.take(socket, isTls)
   }
 
   async #drained(ms: number): Promise<void> {

@@ -46,7 +46,7 @@ export class TlsTerminator {
     this.#ticketKeys = ticketKeys
   }
 
-  /** Sets the certificates for later handshakes. Undefined: no TLS. */
+  /** Sets the certificates for later handshakes. */
   use(certificates: Certificates | undefined, { headTimeout, proxyProtocol }: HandshakeOptions = {}): void {
     this.#begin = undefined
     if (!certificates) return
@@ -55,15 +55,14 @@ export class TlsTerminator {
     this.#begin = proxyProtocol ? behindProxy(net.createServer(look), { proxyProtocol, headTimeout, refused }) : look
   }
 
-  /** Returns false if there is no TLS: the socket is then untouched. */
-  take(socket: net.Socket): boolean {
-    if (!this.#begin) return false
+  /** Begins the handshake. Without certificates, as before the start is done, the client is disconnected. */
+  take(socket: net.Socket): void {
+    if (!this.#begin) return void socket.destroy()
     this.#sockets.add(socket)
     socket.once('close', () => this.#left(this.#sockets, socket))
     // A client that half-closes during its handshake has left. The TLS socket allows half-open again.
     socket.allowHalfOpen = false
     this.#begin(socket)
-    return true
   }
 
   /** Resolves when no handshake is under way, or after `ms`. */

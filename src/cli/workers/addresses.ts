@@ -23,6 +23,8 @@ interface Reserved {
   address: Address
   /** Where the workers listen. */
   readonly shared: Address
+  /** Clients speak TLS. A reload may change that. */
+  isTls: boolean
   /** Identifies the socket file at the address, once there is one of ours. */
   id?: string | undefined
 }
@@ -49,11 +51,12 @@ export class SharedAddresses {
 
   /** Where the workers are to listen. */
   get addresses(): Address[] {
-    return this.#taken.map(({ shared }) => shared)
+    return this.#taken.map(({ shared, isTls }) => ({ ...shared, tls: isTls }))
   }
 
-  urls(scheme: 'http' | 'https'): string[] {
-    return this.#taken.map(({ address }) => {
+  urls(): string[] {
+    return this.#taken.map(({ address, isTls }) => {
+      const scheme = isTls ? 'https' : 'http'
       if ('fd' in address) return addressText(address)
       if ('path' in address) return urlOfAddress(address.path, scheme)
       return urlOfAddress({ address: address.host ?? '', port: address.port, family: '' }, scheme)
@@ -70,12 +73,13 @@ export class SharedAddresses {
     const ports = this.#taken.map(({ address }) => ('port' in address ? address.port : undefined))
     const servers: net.Server[] = []
     const reserve = async (address: Address, text: string): Promise<Reserved> => {
+      const isTls = address.tls === true
       // The workers listen on the primary's descriptor. A close would end it.
-      if ('fd' in address) return { text, address, shared: address }
+      if ('fd' in address) return { text, address, shared: address, isTls }
       const server = net.createServer((socket) => socket.destroy())
       await listenAt(server, address, ports)
       servers.push(server)
-      return { text, ...placeOf(server, address) }
+      return { text, ...placeOf(server, address), isTls }
     }
     try {
       const { wanted, left } = await keepOrOpen(this.#taken, addresses, reserve)
@@ -83,9 +87,11 @@ export class SharedAddresses {
       const commit = () => {
         retract(left)
         for (const { address } of left) if ('fd' in address) forgetDescriptor(address.at!)
+        for (const [i, one] of wanted.entries()) one.isTls = addresses[i]!.tls === true
         this.#taken = wanted
       }
-      return { addresses: wanted.map(({ shared }) => shared), publish: () => publish(wanted), commit, abort }
+      const forWorkers = wanted.map(({ shared }, i) => ({ ...shared, tls: addresses[i]!.tls === true }))
+      return { addresses: forWorkers, publish: () => publish(wanted), commit, abort }
     } finally {
       await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
     }

@@ -84,7 +84,7 @@ export class Primary {
   }
 
   get addresses(): string[] {
-    return this.#addresses.urls(this.#config.tls.length > 0 ? 'https' : 'http')
+    return this.#addresses.urls()
   }
 
   get adminUrl(): string | undefined {

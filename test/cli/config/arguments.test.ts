@@ -83,11 +83,14 @@ const MISTAKES: [line: string, message: string][] = [
   ['--listen unix:/x,mode=rw 3001', "--listen: mode: expected an octal mode as text, such as '660', got 'rw'"],
   ['--listen unix:/x,mode=99 3001', "--listen: mode: expected an octal mode as text, such as '660', got '99'"],
   ['--listen unix:/x,mode 3001', '--listen: mode: expected mode=VALUE, got no value'],
-  ['--listen unix:/x,size=1 3001', '--listen: size: unknown option (expected mode or group)'],
+  ['--listen unix:/x,size=1 3001', '--listen: size: unknown option (expected mode, group or tls)'],
   [
     '--listen unix:/x,group=no-such 3001',
     "--listen: group: expected a group in /etc/group, or its number, got 'no-such'",
   ],
+  ['--listen 80,tls 3001', alone('--listen: tls', '--tls-cert and --tls-key')],
+  ['--listen 80,tls=no 3001', "--listen: tls: expected no value, got 'no'"],
+  ['--listen 80 --listen 80,tls --tls-cert a --tls-key b 3001', "--listen: '*:80' appears twice"],
   ['--listen 80 --listen 80 3001', "--listen: '*:80' appears twice"],
   ['--listen --sticky 3001', `--listen: expected ${ADDRESSES}, got '--sticky'`],
   ['--sticky= 3001', "--sticky: expected a token (RFC 6265 4.1.1), got ''"],
@@ -219,10 +222,18 @@ const RIGHT: [line: string, changed: Partial<Config>][] = [
   [
     '--tls-cert a --tls-cert b --tls-key c --tls-key d 3001',
     {
+      listen: [{ port: 8080, tls: true }],
       tls: [
         { cert: 'a', key: 'c' },
         { cert: 'b', key: 'd' },
       ],
+    },
+  ],
+  [
+    '--listen 80 --listen unix:/x,mode=600,tls --listen fd:web,tls --tls-cert a --tls-key b 3001',
+    {
+      listen: [{ port: 80 }, { path: '/x', mode: 0o600, tls: true }, { fd: 'web', tls: true }],
+      tls: [{ cert: 'a', key: 'b' }],
     },
   ],
   ['--admin 9000 3001', { admin: { listen: { host: '127.0.0.1', port: 9000 }, token: undefined } }],

@@ -115,7 +115,10 @@ test('resolves paths in the file relative to it, and paths on the line relative 
   writeFileSync(join(directory, 'token'), 't')
   const config = await load(file)
   expect(config.backends).toEqual([{ path: join(directory, 'app.sock') }, { path: join(directory, 'run/b.sock') }])
-  expect(config.listen).toEqual([{ path: join(directory, 'in.sock') }, { path: '/abs' }])
+  expect(config.listen).toEqual([
+    { path: join(directory, 'in.sock'), tls: true },
+    { path: '/abs', tls: true },
+  ])
   expect(config.tls).toEqual([{ cert: join(directory, 'a.pem'), key: join(directory, '../a.key') }])
   expect([config.secret, config.admin?.token]).toEqual([['s'], 't'])
   expect(await load(file, 'unix:x', '--listen', 'unix:y')).toMatchObject({

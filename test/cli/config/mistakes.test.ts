@@ -25,6 +25,11 @@ const MISTAKES: [text: string, lines: string[]][] = [
       "['a b']: unknown option (see badass --help)",
     ],
   ],
+  ['{"listen": [1, { "port": 2, "tls": true }], "backends": 3}', ['listen[1].tls: has no effect without tls']],
+  [
+    '{"listen": { "port": 1, "tls": false }, "tls": { "cert": "a", "key": "b" }, "backends": 3}',
+    ['tls.cert: has no effect without a listener with TLS'],
+  ],
   ['{"everyRequest": true}', ['everyRequest: unknown option (did you mean "requests": "every"?)']],
   ['{"backends": null}', [`backends: expected ${TARGETS}, or an object, got null`]],
   [
@@ -80,7 +85,7 @@ const MISTAKES: [text: string, lines: string[]][] = [
     '{"listen": [{"port": 1}, {"port": 99999}, {"dns": "a"}]}',
     [
       'listen[1].port: expected an integer from 0 to 65535, got 99999',
-      'listen[2].dns: unknown option (expected port, host, path, fd, mode or group)',
+      'listen[2].dns: unknown option (expected port, host, path, fd, mode, group or tls)',
       'listen[2]: expected a port, a path or an fd, got none',
     ],
   ],

@@ -10,7 +10,10 @@ const LOOPBACK = { port: 0, host: '127.0.0.1' }
 
 /** A config with all defaults, on a free port of loopback. */
 export function configOf(given: Partial<Config>): Config {
-  return { ...DEFAULTS, listen: [LOOPBACK], ...given }
+  const config: Config = { ...DEFAULTS, listen: [LOOPBACK], ...given }
+  const isMarked = config.listen.some((address) => address.tls)
+  const tls = config.tls.length > 0 && !isMarked
+  return { ...config, listen: config.listen.map((address) => ({ ...address, ...(tls && { tls }) })) }
 }
 
 export const STICKY = { name: 'sticky', insert: true, indirect: true }
