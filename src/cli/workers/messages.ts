@@ -1,5 +1,5 @@
 import type { BackendStatus } from '../../index.ts'
-import { messageOf } from '../../show.ts'
+import { isError, messageOf } from '../../show.ts'
 import type { ProcessMetrics } from '../admin/index.ts'
 import { type Config, ConfigError } from '../config/index.ts'
 import type { ServiceCounters } from '../counters.ts'
@@ -72,13 +72,19 @@ export type Message =
 export interface Failure {
   message: string
   isOfConfig: boolean
+  isPortTaken: boolean
 }
+
+/** A worker cannot listen, because another program uses the port. */
+export class PortTaken extends Error {}
 
 export function failureOf(error: unknown): Failure {
   const isOfConfig = error instanceof ConfigError || error instanceof TypeError
-  return { message: messageOf(error), isOfConfig }
+  const isPortTaken = isError(error) && (error.cause as NodeJS.ErrnoException | undefined)?.code === 'EADDRINUSE'
+  return { message: messageOf(error), isOfConfig, isPortTaken }
 }
 
-export function errorOf({ message, isOfConfig }: Failure): Error {
+export function errorOf({ message, isOfConfig, isPortTaken }: Failure): Error {
+  if (isPortTaken) return new PortTaken(message)
   return isOfConfig ? new ConfigError(message.split('\n')) : new Error(message)
 }

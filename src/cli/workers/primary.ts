@@ -8,13 +8,16 @@ import { VERSION } from '../version.ts'
 import { canReusePort, SharedAddresses } from './addresses.ts'
 import { Fleet } from './fleet.ts'
 import { type Member, WorkerExited } from './member.ts'
-import type { Orders, Settings } from './messages.ts'
+import { type Orders, PortTaken, type Settings } from './messages.ts'
 import { Overview } from './overview.ts'
 import { WORKER_SETTINGS, type WorkerSettings } from './settings.ts'
 import { TaskQueue } from './task-queue.ts'
 
 /** ms between reports while the admin page is on. What a worker counted after its last report is lost if it dies. */
 const REPORT_EVERY_MS = 5_000
+
+/** Attempts to start on a port that the system chooses. */
+const PORT_TRIES = 5
 
 /** `badass` with several workers: starts, reloads, drains and replaces them. It serves no clients itself. */
 export class Primary {
@@ -68,19 +71,28 @@ export class Primary {
     settings: WorkerSettings = WORKER_SETTINGS,
   ): Promise<Primary> {
     if (!cluster.isPrimary) throw new ConfigError('--workers: expected 1, as badass runs as a cluster worker itself')
-    const primary = new Primary(config, argv, io, settings, await canReusePort())
-    try {
-      // Start the admin page first, so that it shows the start-up.
-      const admin = await primary.#admin.change(config.admin)
-      admin.commit()
-      const listening = await primary.#addresses.change(config.listen)
-      listening.commit()
-      await primary.#fleet.start()
-      return primary
-    } catch (error) {
-      primary.stop()
-      throw error
+    const reusePort = await canReusePort()
+    for (let left = PORT_TRIES - 1; ; left--) {
+      const primary = new Primary(config, argv, io, settings, reusePort)
+      try {
+        await primary.#start()
+        return primary
+      } catch (error) {
+        primary.stop()
+        // Port 0: another program may take the port that the system chose before a worker listens there.
+        const isOfSystem = config.listen.some((address) => 'port' in address && address.port === 0)
+        if (left === 0 || !isOfSystem || !(error instanceof PortTaken)) throw error
+      }
     }
+  }
+
+  async #start(): Promise<void> {
+    // Start the admin page first, so that it shows the start-up.
+    const admin = await this.#admin.change(this.#config.admin)
+    admin.commit()
+    const listening = await this.#addresses.change(this.#config.listen)
+    listening.commit()
+    await this.#fleet.start()
   }
 
   get addresses(): string[] {
