@@ -1,5 +1,6 @@
 import type { Head } from '../parser/index.ts'
 import type { ClientInfo } from '../proxy/index.ts'
+import { splitTarget } from '../request-target.ts'
 import { show } from '../show.ts'
 
 /** Returns the key that `hash` uses for a request. */
@@ -25,11 +26,11 @@ export function keyReader(key: string | KeyOf): KeyOf {
 function readerOf(key: string | KeyOf): (head: Head, client: ClientInfo) => string | undefined {
   if (typeof key === 'function') return (head, client) => checked(key(head, client))
   if (key === 'client') return () => undefined
-  if (key === 'path') return (head) => pathOf(head.target ?? '')
+  if (key === 'path') return (head) => splitTarget(head)?.path
   const [kind] = key.split(':', 1)
   const name = key.slice(kind!.length + 1)
   if (kind === 'cookie') return (head) => cookieOf(head, name)
-  if (kind === 'query') return (head) => queryOf(head.target).get(name) ?? undefined
+  if (kind === 'query') return (head) => new URLSearchParams(splitTarget(head)?.query).get(name) ?? undefined
   return (head) => head.get(name)
 }
 
@@ -43,22 +44,8 @@ function cookieOf(head: Head, name: string): string | undefined {
     ?.slice(prefix.length)
 }
 
-function queryOf(target: string): URLSearchParams {
-  const mark = target.indexOf('?')
-  return new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1))
-}
-
 /** @throws {TypeError} for anything but a string or nothing, which would give all clients one key */
 function checked(key: unknown): string | undefined {
   if (key === undefined || key === null || typeof key === 'string') return key ?? undefined
   throw new TypeError(`key: returned ${show(key)}; expected a string`)
-}
-
-/**
- * The path of a request target (RFC 9112 3.2), without its query. None for `*`, which also begins an HTTP/2 connection.
- */
-function pathOf(target: string): string | undefined {
-  if (target === '*') return undefined
-  const path = target.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?]*/i, '').replace(/\?.*/s, '')
-  return path === '' ? '/' : path
 }

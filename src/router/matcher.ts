@@ -1,6 +1,7 @@
 import type { Head } from '../parser/index.ts'
+import type { TargetParts } from '../request-target.ts'
 import type { Action, RouteOptions } from './options.ts'
-import { comparablePath, hostOf, type TargetParts } from './request-path.ts'
+import { comparablePath, hostOf } from './request-path.ts'
 
 /** A route with its conditions in the form that requests are compared with. */
 export interface CompiledRoute {

@@ -1,6 +1,6 @@
 import type { Head } from '../parser/index.ts'
+import type { TargetParts } from '../request-target.ts'
 import { isBelow } from './matcher.ts'
-import type { TargetParts } from './request-path.ts'
 
 /** The Path attribute of a Set-Cookie value. */
 const COOKIE_PATH = /(;[ \t]*path[ \t]*=[ \t]*)([^;]*)/gi

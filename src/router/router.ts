@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { Head } from '../parser/index.ts'
 import { after, type ClientInfo, type Dest, type Hooks, type ProxyError } from '../proxy/index.ts'
+import { splitTarget, type TargetParts } from '../request-target.ts'
 import { anObject, flag, type Rules, validateOptions } from '../validate.ts'
 import { type CompiledRoute, compileRoute, conditionsOf, Matcher } from './matcher.ts'
 import {
@@ -13,7 +14,7 @@ import {
   validateRoute,
 } from './options.ts'
 import { PathMapping } from './path-mapping.ts'
-import { hostOf, isAmbiguous, splitTarget, type TargetParts } from './request-path.ts'
+import { hostOf, isAmbiguous } from './request-path.ts'
 
 export interface RouterOptions {
   /** Pools by name. */

@@ -63,7 +63,8 @@ async function start(line: string): Promise<{ service: Service; config: Config }
   const service = await Service.start(
     {
       ...config,
-      listen: [{ port: 0, host: '127.0.0.1' }],
+      // The last one speaks TLS where the others redirect to it.
+      listen: config.listen.slice(-1).map(({ tls = false }) => ({ port: 0, host: '127.0.0.1', tls })),
       backends: config.backends.map((target) => moved(target, port, path)),
       ...(config.routing && pools && { routing: { ...config.routing, pools } }),
       dns: { servers: [names.address] },

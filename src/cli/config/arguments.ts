@@ -15,6 +15,7 @@ const OPTIONS: readonly (readonly [flags: string, isList?: true])[] = [
   ['--tls-cert <file>', true],
   ['--tls-key <file>', true],
   ['--forwarded'],
+  ['--redirect-https [port]'],
   ['--trust <list>', true],
   ['--proxy-protocol <list>', true],
   ['--requests <mode>'],
@@ -52,7 +53,7 @@ export function readArguments(argv: readonly string[]): Request {
   let text = ''
   const command = createCommand().configureOutput({ writeOut: (part) => (text += part), writeErr: () => undefined })
   try {
-    command.parse(withStickyName(argv, command), { from: 'user' })
+    command.parse(withDefaults(argv, command), { from: 'user' })
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     if (error.exitCode === 0) return { kind: 'print', text }
@@ -80,13 +81,16 @@ export function createCommand(): Command {
   return command
 }
 
+/** Options with a value that may be left out, and what they mean then. */
+const DEFAULT_VALUES: Readonly<Record<string, string>> = { '--sticky': 'sticky', '--redirect-https': 'auto' }
+
 /** Makes 3001 in `--sticky 3001` a target. Commander would take it for the value of `--sticky`. */
-function withStickyName(argv: readonly string[], command: Command): string[] {
+function withDefaults(argv: readonly string[], command: Command): string[] {
   const withValue = new Set(command.options.filter(({ required }) => required).map(({ long }) => long))
   const end = argv.indexOf('--') < 0 ? argv.length : argv.indexOf('--')
   return argv.map((argument, i) => {
-    const isOption = argument === '--sticky' && i < end && !withValue.has(argv[i - 1])
-    return isOption ? '--sticky=sticky' : argument
+    const isOption = Object.hasOwn(DEFAULT_VALUES, argument) && i < end && !withValue.has(argv[i - 1])
+    return isOption ? `${argument}=${DEFAULT_VALUES[argument]}` : argument
   })
 }
 

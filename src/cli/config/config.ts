@@ -85,6 +85,8 @@ export interface Config extends PoolSettings {
   /** Whether each request is routed, or only the first one of a connection. */
   requests: 'first' | 'every'
   forwarded: boolean
+  /** The port of redirects from HTTP to HTTPS. Undefined: none. */
+  redirectHttps?: number
   /** Clients whose X-Forwarded fields are trusted: IP addresses, networks, 'unix'. */
   trust: string[]
   /** Clients that send a PROXY header first: IP addresses, networks, 'unix'. Undefined: none. */

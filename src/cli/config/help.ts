@@ -10,6 +10,7 @@ Traffic
                            fd:NAME (LISTEN_FDS), then ,tls; repeatable [8080]
   --tls-cert, --tls-key FILE   PEM, for listeners with ,tls, or for all if none
                            has it; repeat both for SNI
+  --redirect-https[=PORT]  answer plain HTTP with a redirect to https
   --forwarded              send X-Forwarded-* fields to the backends
   --trust LIST             peers whose X-Forwarded-* count: IPs, CIDRs, unix
   --proxy-protocol LIST    peers that send a PROXY header: IPs, CIDRs, unix

@@ -1,13 +1,14 @@
 import { dirname, resolve } from 'node:path'
-import { type Address, type Config, ConfigError, type PoolSettings } from './config.ts'
+import { type Config, ConfigError, type PoolSettings } from './config.ts'
 import { firstLineOf, readConfigFile, readLines } from './files.ts'
+import type { Given, Key } from './given.ts'
+import { listenersOf, listenMistakes, redirectPort } from './listen.ts'
 import { fileSource, lineSource, readFrom, type Source } from './locations.ts'
 import { object, type Path } from './read.ts'
 import { type GivenPool, routingOf } from './routes.ts'
 import { HOOK_NAMES, LIMIT_NAMES, SETTINGS, type Settings } from './settings.ts'
+import { toCamelCase } from './target.ts'
 import { show } from './words.ts'
-
-type Key = keyof Settings
 
 /** ms until a drain resets the connections that are still open, by default. */
 const GRACE_MS = 30_000
@@ -20,16 +21,6 @@ const IDLE_MS = 60 * 60_000
 
 const readSettings = object(SETTINGS, 'an object of settings', undefined, 'see badass --help')
 
-/** The settings of the command line, and those of line and file together. The line wins. */
-interface Given {
-  line: Settings
-  settings: Settings
-  /** Names a place in the settings. */
-  nameOf(path: Path): string
-  /** Names the place that a setting comes from. */
-  placeOf(key: Key): string
-}
-
 /**
  * Reads the config file and all files that the settings name.
  * @throws {ConfigError} with the first mistake of the command line, or all mistakes of the file
@@ -41,7 +32,7 @@ export async function loadConfig(raw: Readonly<Record<string, unknown>>, file: s
   const balancing = balancingOf(settings)
   const routing = routingOf(settings, balancing, (path, message) => mistakes.push(`${nameOf(path)}: ${message}`))
   if (!settings.backends?.length && !settings.routes) mistakes.push(noTarget(file))
-  mistakes.push(...findListenMistakes(given))
+  mistakes.push(...listenMistakes(given))
   if (mistakes.length > 0) throw new ConfigError(file === undefined ? mistakes[0]! : mistakes)
   const secret = settings.secretFile && (await readLines(placeOf('secretFile'), settings.secretFile))
   const token = settings.adminTokenFile && (await readToken(placeOf('adminTokenFile'), settings.adminTokenFile))
@@ -107,9 +98,9 @@ const NEEDS: readonly Need[] = [
   { key: 'key', of: ['algorithm'], isMet: (settings) => isHashed(settings), without: '--algorithm hash' },
   {
     key: 'trust',
-    of: ['forwarded', 'algorithm', 'key'],
-    isMet: (settings) => !!settings.forwarded || isHashed(settings, 'client'),
-    without: '--forwarded, or --algorithm hash and --key client',
+    of: ['forwarded', 'redirectHttps', 'algorithm', 'key'],
+    isMet: (settings) => !!settings.forwarded || !!settings.redirectHttps || isHashed(settings, 'client'),
+    without: '--forwarded, --redirect-https, or --algorithm hash and --key client',
   },
   { key: 'secretFile', of: ['sticky'], isMet: isSticky, without: '--sticky' },
   { key: 'failover', of: ['sticky'], isMet: isSticky, without: '--sticky' },
@@ -130,28 +121,13 @@ function* findContradictions({ line, settings, placeOf }: Given): Generator<stri
     if (line[key] === undefined && of.some((other) => line[other] !== undefined)) continue
     const isOnLine = line[key] !== undefined
     const place = key === 'dns' && isOnLine ? dnsPlace(line) : placeOf(key)
-    yield `${place}: has no effect without ${isOnLine ? without : without.replaceAll('--', '')}`
+    yield `${place}: has no effect without ${isOnLine ? without : inFile(without)}`
   }
 }
 
-function* findListenMistakes({ line, settings: { listen, tls }, nameOf, placeOf }: Given): Generator<string> {
-  if (listen?.length === 0) yield `${placeOf('listen')}: expected one or more addresses, got an empty list`
-  for (const [i, address] of tls?.length ? [] : (listen ?? []).entries()) {
-    const without = line.listen ? '--tls-cert and --tls-key' : 'tls'
-    if (address.tls) yield `${nameOf(['listen', i, 'tls'])}: has no effect without ${without}`
-  }
-  if (tls?.length && !withTls(listen, tls).some((address) => address.tls)) {
-    yield `${nameOf(['tls', 0, 'cert'])}: has no effect without a listener with TLS`
-  }
-}
-
-/** The listeners, each with or without TLS. If none is marked, certificates are for all of them. */
-function withTls(listen: readonly Address[] = [{ port: 8080 }], tls: Config['tls'] = []): Address[] {
-  const isMarked = listen.some((address) => address.tls)
-  return listen.map(({ tls: own = tls.length > 0 && !isMarked, ...address }) => ({
-    ...address,
-    ...(own && { tls: own }),
-  }))
+/** Options as a file calls them. */
+function inFile(options: string): string {
+  return options.replaceAll(/--([\w-]+)/g, (_, name: string) => toCamelCase(name))
 }
 
 function dnsPlace({ dns }: Settings): string {
@@ -186,9 +162,10 @@ function configFrom(
   secret: string[] | undefined,
   token: string | undefined,
 ): Config {
-  const { listen, backoff, dns, admin, ...rest } = settings
+  const { backoff, dns, admin, ...rest } = settings
+  const httpsPort = redirectPort(settings)
   return {
-    listen: withTls(listen, rest.tls),
+    listen: listenersOf(settings),
     workers: rest.workers ?? 1,
     ...balancing,
     ...(backoff && { backoff }),
@@ -200,6 +177,7 @@ function configFrom(
     ...(rest.http2 && { http2: rest.http2 }),
     ...(rest.maxConnections && { maxConnections: rest.maxConnections }),
     ...(rest.proxyProtocol && { proxyProtocol: rest.proxyProtocol }),
+    ...(httpsPort && { redirectHttps: httpsPort }),
     tls: rest.tls ?? [],
     admin: admin && { listen: admin, token },
     log: rest.log ?? 'none',
@@ -211,11 +189,13 @@ function configFrom(
 }
 
 /** What `auto` means: every request, where a setting or a hook looks at requests. */
-function requestsOf({ requests = 'auto', sticky, forwarded, algorithm, key, trust, routes, ...hooks }: Settings) {
+function requestsOf(settings: Settings): Config['requests'] {
+  const { requests = 'auto', sticky, forwarded, redirectHttps, algorithm, key, trust, routes } = settings
   if (requests !== 'auto') return requests
   // With `trust`, the client's address is in X-Forwarded-For.
   const isKeyOfRequest = algorithm === 'hash' && ((key ?? 'client') !== 'client' || !!trust?.length)
-  return sticky || forwarded || isKeyOfRequest || routes || hooks.lookup || hooks.modify ? 'every' : 'first'
+  const isRead = sticky || forwarded || redirectHttps || isKeyOfRequest || routes || settings.lookup || settings.modify
+  return isRead ? 'every' : 'first'
 }
 
 /** The settings of these names that were given. */

@@ -12,6 +12,11 @@ import * as syntax from './target.ts'
 const LISTEN_PORT = is.from(0, 65_535)
 const NETWORK = { expected: "an IP address, a network such as 10.0.0.0/8, or 'unix'", validate: isNetwork }
 const MAX_WORKERS = 256
+const HTTPS_PORT = integer(1, 65_535)
+const REDIRECT_PORT = {
+  expected: `true, false or ${HTTPS_PORT.expected}`,
+  validate: (value: unknown) => typeof value === 'boolean' || HTTPS_PORT.validate(value),
+}
 const WORKERS = { ...integer(1, MAX_WORKERS), expected: `auto or an integer from 1 to ${MAX_WORKERS}` }
 
 const FD_NAME = is.text('a name of LISTEN_FDNAMES', (value) => /^[!-9;-~]+$/.test(value))
@@ -83,6 +88,9 @@ export const SETTINGS = {
   http2: is.oneOf('pass', 'refuse'),
   forwarded: is.yesOrNo,
   trust: networks,
+  redirectHttps: is.leaf<number | boolean>(REDIRECT_PORT, (value) =>
+    value === 'auto' || typeof value === 'boolean' ? value !== false : syntax.parseInteger(value),
+  ),
   proxyProtocol: ((value, place) => {
     const list = networks(value, place)
     return list?.length === 0 ? place.report(`expected one or more, each ${NETWORK.expected}, got an empty list`) : list

@@ -14,6 +14,15 @@ const OURS = /^x-forwarded-[a-z]+$/i
 
 type Peer = Pick<ClientInfo, 'transport' | 'remoteAddress' | 'encrypted'>
 
+/** Some proxies write the scheme of a WebSocket. */
+const SCHEMES: Readonly<Record<string, Origin['scheme']>> = { http: 'http', https: 'https', ws: 'http', wss: 'https' }
+
+export interface Origin {
+  scheme: 'http' | 'https'
+  /** Undefined for HTTP/1.0 without Host. */
+  authority: string | undefined
+}
+
 /** Writes the X-Forwarded fields, and finds a client's own address behind trusted proxies. */
 export class Forwarded {
   readonly #trust: Networks
@@ -48,18 +57,42 @@ export class Forwarded {
    * the left-most entry if all are trusted. Empty for an untrusted client of a Unix socket. `write` does not change it.
    */
   clientAddress(head: Head, client: Peer): string {
-    const peer = addressOf(client) ?? ''
-    if (!this.#trust.has(client)) return peer
-    let found = peer
-    for (const entry of (head.get(FOR) ?? '').split(',').reverse()) {
+    return this.#find(head, client).address ?? addressOf(client) ?? ''
+  }
+
+  /**
+   * How the client itself came: scheme and authority of its own request. Call it before `write`. Behind a trusted peer,
+   * X-Forwarded-Proto and X-Forwarded-Host say so. If they are lists, the entry counts that is as far from the right as
+   * the client's own in X-Forwarded-For: what is left of it may come from the client.
+   */
+  origin(head: Head, client: Peer): Origin {
+    const isTrusted = this.#trust.has(client)
+    const { distance } = this.#find(head, client)
+    const entry = (name: string) => (isTrusted ? entryOf(head.get(name), distance) : undefined)
+    const scheme = entry(PROTO)?.toLowerCase()
+    const known = scheme === undefined ? undefined : SCHEMES[scheme]
+    return { scheme: known ?? (client.encrypted ? 'https' : 'http'), authority: entry(HOST) ?? head.get('host') }
+  }
+
+  /** The entry of X-Forwarded-For that is the client's own, and the number of entries to the right of it. */
+  #find(head: Head, client: Peer): { address?: string; distance: number } {
+    let found: { address?: string; distance: number } = { distance: 0 }
+    if (!this.#trust.has(client)) return found
+    for (const [distance, entry] of (head.get(FOR) ?? '').split(',').reverse().entries()) {
       const address = parseEntry(entry)
       // Not an address, such as 'unknown': it does not identify a client.
       if (address === undefined) break
-      found = address
+      found = { address, distance }
       if (!this.#trust.includes(address)) break
     }
     return found
   }
+}
+
+/** An entry of a list, by its distance from the right. A shorter list was not added to by all proxies. */
+function entryOf(list: string | undefined, distance: number): string | undefined {
+  const entries = (list ?? '').split(',').map((entry) => entry.trim())
+  return entries[Math.max(0, entries.length - 1 - distance)] || undefined
 }
 
 /** The peer's address, or undefined for a Unix socket. TCP clients without an address are dropped at accept. */

@@ -15,6 +15,7 @@ import { after, isExhausted, subscribe } from '../../proxy/index.ts'
 import { messageOf } from '../../show.ts'
 import { type Config, DEFAULT_POOL } from '../config/index.ts'
 import { Forwarded } from './forwarded.ts'
+import { HttpsRedirect } from './https-redirect.ts'
 import type { Pools } from './pools.ts'
 import { type RoutedHooks, routedHooks } from './routed.ts'
 
@@ -66,28 +67,33 @@ export class Generation {
 }
 
 function createProxy(config: Config, forwarded: Forwarded, shared: GenerationContext): ProxyServer {
-  const { proxyProtocol, hooks, requests, routing } = config
+  const { proxyProtocol, hooks, requests, routing, redirectHttps } = config
   // None of these would see the requests inside an HTTP/2 connection.
-  const isSeen = config.forwarded || requests === 'every' || routing || hooks.lookup || hooks.modify
+  const isSeen = config.forwarded || redirectHttps || requests === 'every' || routing || hooks.lookup || hooks.modify
   const http2 = config.http2 ?? (isSeen ? 'refuse' : 'pass')
   const limits = { ...config.limits, proxyProtocol, http2, requests } as const
-  const edit = (head: Head, client: ClientInfo) => {
+  const redirect = redirectHttps === undefined ? undefined : new HttpsRedirect(redirectHttps, forwarded)
+  const begin: Begin = (head, client) => {
     shared.requested(head, client)
+    if (redirect?.covers(head, client)) return { answer: redirect.answer(head, client) }
     if (config.forwarded) forwarded.write(head, client)
+    return undefined
   }
   return routing
-    ? createRoutedProxy(config, limits, edit, routedHooks(config, routing, shared.pools), shared)
-    : createBalancedProxy(config, limits, edit, shared)
+    ? createRoutedProxy(config, limits, begin, routedHooks(config, routing, shared.pools), shared)
+    : createBalancedProxy(config, limits, begin, shared)
 }
 
-type Edit = (head: Head, client: ClientInfo) => void
+/** Called first with each request head. Edits it, or answers the request: then no hook and no backend gets it. */
+type Begin = (head: Head, client: ClientInfo) => { answer: Response | undefined } | undefined
 type Errback = NonNullable<Hooks['errback']>
 
 /** A proxy with one pool. */
-function createBalancedProxy({ sticky, hooks }: Config, limits: Limits, edit: Edit, shared: GenerationContext) {
+function createBalancedProxy({ sticky, hooks }: Config, limits: Limits, begin: Begin, shared: GenerationContext) {
   const balancer = () => shared.pools.get(DEFAULT_POOL)
   const lookup = (head: Head, value: string | undefined, client: ClientInfo) => {
-    edit(head, client)
+    const done = begin(head, client)
+    if (done) return done.answer
     return after(hooks.lookup?.(head, client), (dest) => dest ?? balancer().lookup(head, value, client))
   }
   const errback = reporting(shared, hooks, (error, dest, head) => balancer().errback(error, dest, head))
@@ -106,7 +112,7 @@ function createBalancedProxy({ sticky, hooks }: Config, limits: Limits, edit: Ed
 function createRoutedProxy(
   { hooks }: Config,
   limits: Limits,
-  edit: Edit,
+  begin: Begin,
   routed: RoutedHooks,
   shared: GenerationContext,
 ) {
@@ -116,7 +122,8 @@ function createRoutedProxy(
     ...limits,
     modify: hooks.modify || routed.modify ? modify : undefined,
     lookup: (head, client) => {
-      edit(head, client)
+      const done = begin(head, client)
+      if (done) return done.answer
       return after(hooks.lookup?.(head, client), (own) => {
         if (own) routed.hideCookies(head)
         return own ?? routed.lookup(head, client)

@@ -144,8 +144,19 @@ const MISTAKES: [line: string, message: string][] = [
   ['--max-fields 0 3001', "--max-fields: expected an integer from 1 to 1048576, got '0'"],
   ['--dns-server x dns:a:1', "--dns-server: expected IP, IP:PORT or [IPV6]:PORT, got 'x'"],
   ['--dns-interval x dns:a:1', "--dns-interval: expected a time such as 500ms, 30s or 5m, got 'x'"],
+  ['--redirect-https=x 3001', "--redirect-https: expected true, false or an integer from 1 to 65535, got 'x'"],
+  ['--redirect-https=0 3001', "--redirect-https: expected true, false or an integer from 1 to 65535, got '0'"],
+  [
+    '--redirect-https 3001',
+    '--redirect-https: expected a listener with TLS, a port, or a trusted proxy that speaks TLS, got none',
+  ],
+  ['--redirect-https --tls-cert a --tls-key b 3001', '--redirect-https: has no effect if all listeners speak TLS'],
+  [
+    '--redirect-https=443 --requests first 3001',
+    "--redirect-https: expected every request to be read, got requests 'first'",
+  ],
   ['--key path 3001', alone('--key', '--algorithm hash')],
-  ['--trust unix 3001', alone('--trust', '--forwarded, or --algorithm hash and --key client')],
+  ['--trust unix 3001', alone('--trust', '--forwarded, --redirect-https, or --algorithm hash and --key client')],
   ['--secret-file x 3001', alone('--secret-file', '--sticky')],
   ['--failover persist 3001', alone('--failover', '--sticky')],
   ['--admin-token-file x 3001', alone('--admin-token-file', '--admin')],
@@ -207,6 +218,17 @@ const RIGHT: [line: string, changed: Partial<Config>][] = [
     { ...EVERY, forwarded: true, trust: ['10.0.0.0/8', 'unix', '::1'] },
   ],
   ['--proxy-protocol 10.0.0.0/8,unix --proxy-protocol ::1 3001', { proxyProtocol: ['10.0.0.0/8', 'unix', '::1'] }],
+  ['--redirect-https=8443 3001', { ...EVERY, redirectHttps: 8443 }],
+  ['--redirect-https --trust unix 3001', { ...EVERY, redirectHttps: 443, trust: ['unix'] }],
+  [
+    '--listen 80 --listen 8443,tls --redirect-https --tls-cert a --tls-key b 3001',
+    {
+      ...EVERY,
+      listen: [{ port: 80 }, { port: 8443, tls: true }],
+      redirectHttps: 8443,
+      tls: [{ cert: 'a', key: 'b' }],
+    },
+  ],
   ['--health tcp 3001', { health: { type: 'tcp' } }],
   [
     '--health /h?a=b,interval=2s,timeout=500ms,rise=1,fall=5,status=200-204,host=a.test 3001',

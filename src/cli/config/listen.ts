@@ -1,0 +1,47 @@
+import type { Address } from './config.ts'
+import type { Given } from './given.ts'
+import type { Settings } from './settings.ts'
+
+const HTTPS_PORT = 443
+
+/** The listeners, each with or without TLS. If none is marked, certificates are for all of them. */
+export function listenersOf({ listen = [{ port: 8080 }], tls = [] }: Settings): Address[] {
+  const isMarked = listen.some((address) => address.tls)
+  const isForAll = tls.length > 0 && !isMarked
+  return listen.map(({ tls: own = isForAll, ...address }) => ({ ...address, ...(own && { tls: own }) }))
+}
+
+/** The port that redirects to HTTPS name: that of the first listener with TLS, unless it is given. Undefined: none. */
+export function redirectPort(settings: Settings): number | undefined {
+  const { redirectHttps } = settings
+  if (redirectHttps !== true) return redirectHttps || undefined
+  const secure = listenersOf(settings).find((address) => address.tls)
+  return (secure && 'port' in secure && secure.port) || HTTPS_PORT
+}
+
+/** Mistakes that concern several settings: listeners, certificates, and redirects to HTTPS. */
+export function* listenMistakes(given: Given): Generator<string> {
+  const { settings, nameOf, placeOf } = given
+  const { listen, tls } = settings
+  if (listen?.length === 0) return yield `${placeOf('listen')}: expected one or more addresses, got an empty list`
+  if (tls?.length && !listenersOf(settings).some((address) => address.tls)) {
+    yield `${nameOf(['tls', 0, 'cert'])}: has no effect without a listener with TLS`
+  }
+  for (const [i, address] of tls?.length ? [] : (listen ?? []).entries()) {
+    const without = given.line.listen ? '--tls-cert and --tls-key' : 'tls'
+    if (address.tls) yield `${nameOf(['listen', i, 'tls'])}: has no effect without ${without}`
+  }
+  if (settings.redirectHttps) yield* redirectMistakes(given)
+}
+
+function* redirectMistakes({ settings, placeOf }: Given): Generator<string> {
+  const { redirectHttps, requests, trust } = settings
+  const listeners = listenersOf(settings)
+  const place = placeOf('redirectHttps')
+  if (listeners.every((address) => address.tls)) yield `${place}: has no effect if all listeners speak TLS`
+  else if (redirectHttps === true && !trust?.length && !listeners.some((address) => address.tls)) {
+    yield `${place}: expected a listener with TLS, a port, or a trusted proxy that speaks TLS, got none`
+  }
+  // Later requests of a connection would pass.
+  if (requests === 'first') yield `${place}: expected every request to be read, got requests 'first'`
+}
