@@ -14,7 +14,7 @@ const OPTIONS: readonly (readonly [flags: string, isList?: true])[] = [
   ['--route <route>', true],
   ['--tls-cert <file>', true],
   ['--tls-key <file>', true],
-  ['--forwarded'],
+  ['--forwarded [form]'],
   ['--redirect-https [port]'],
   ['--trust <list>', true],
   ['--proxy-protocol <list>', true],
@@ -82,7 +82,11 @@ export function createCommand(): Command {
 }
 
 /** Options with a value that may be left out, and what they mean then. */
-const DEFAULT_VALUES: Readonly<Record<string, string>> = { '--sticky': 'sticky', '--redirect-https': 'auto' }
+const DEFAULT_VALUES: Readonly<Record<string, string>> = {
+  '--sticky': 'sticky',
+  '--redirect-https': 'auto',
+  '--forwarded': 'x',
+}
 
 /** Makes 3001 in `--sticky 3001` a target. Commander would take it for the value of `--sticky`. */
 function withDefaults(argv: readonly string[], command: Command): string[] {

@@ -27,6 +27,9 @@ export interface StickySettings {
   attributes?: string
 }
 
+/** The X-Forwarded fields, Forwarded (RFC 7239), or both. */
+export type ForwardedForm = 'x' | 'rfc7239' | 'both'
+
 type Maybe<T> = T | Promise<T>
 
 /** The functions that a config file may export if it is a JS module. */
@@ -84,7 +87,8 @@ export interface Config extends PoolSettings {
   secret: string[] | undefined
   /** Whether each request is routed, or only the first one of a connection. */
   requests: 'first' | 'every'
-  forwarded: boolean
+  /** The fields that tell backends about the client. */
+  forwarded: ForwardedForm | false
   /** The port of redirects from HTTP to HTTPS. Undefined: none. */
   redirectHttps?: number
   /** Clients whose X-Forwarded fields are trusted: IP addresses, networks, 'unix'. */

@@ -11,8 +11,8 @@ Traffic
   --tls-cert, --tls-key FILE   PEM, for listeners with ,tls, or for all if none
                            has it; repeat both for SNI
   --redirect-https[=PORT]  answer plain HTTP with a redirect to https
-  --forwarded              send X-Forwarded-* fields to the backends
-  --trust LIST             peers whose X-Forwarded-* count: IPs, CIDRs, unix
+  --forwarded[=FORM]       send X-Forwarded-* (x), Forwarded (rfc7239) or both
+  --trust LIST             peers whose fields of that count: IPs, CIDRs, unix
   --proxy-protocol LIST    peers that send a PROXY header: IPs, CIDRs, unix
   --requests MODE          read first (of a connection), every or auto [auto]
   --http2 MODE             pass or refuse [pass, unless requests must be seen]

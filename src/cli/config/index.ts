@@ -5,6 +5,7 @@ export {
   type Config,
   ConfigError,
   DEFAULT_POOL,
+  type ForwardedForm,
   type Pem,
   type Pool,
   type PoolSettings,

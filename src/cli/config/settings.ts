@@ -3,7 +3,7 @@ import { validateBalancer } from '../../balancer/index.ts'
 import { isNetwork, OPTION_RULES } from '../../proxy/index.ts'
 import { aFunction, integer } from '../../validate.ts'
 import { addressText, BALANCING, CONNECTIONS, checkForm, HOST, PEM, pem } from './backends.ts'
-import type { Address, Config, ConfigHooks } from './config.ts'
+import type { Address, Config, ConfigHooks, ForwardedForm } from './config.ts'
 import { groupId } from './group.ts'
 import * as is from './read.ts'
 import { ROUTING } from './routes.ts'
@@ -11,6 +11,8 @@ import * as syntax from './target.ts'
 
 const LISTEN_PORT = is.from(0, 65_535)
 const NETWORK = { expected: "an IP address, a network such as 10.0.0.0/8, or 'unix'", validate: isNetwork }
+const FORMS: readonly unknown[] = ['x', 'rfc7239', 'both', false]
+const FORWARDED = { expected: 'x, rfc7239, both, true or false', validate: (value: unknown) => FORMS.includes(value) }
 const MAX_WORKERS = 256
 const HTTPS_PORT = integer(1, 65_535)
 const REDIRECT_PORT = {
@@ -86,7 +88,7 @@ export const SETTINGS = {
   dns: is.judged('dns', DNS, (dns) => validateBalancer({ dns })),
   requests: is.oneOf('first', 'every', 'auto'),
   http2: is.oneOf('pass', 'refuse'),
-  forwarded: is.yesOrNo,
+  forwarded: is.leaf<ForwardedForm | false>(FORWARDED, (value) => (value === true ? 'x' : value)),
   trust: networks,
   redirectHttps: is.leaf<number | boolean>(REDIRECT_PORT, (value) =>
     value === 'auto' || typeof value === 'boolean' ? value !== false : syntax.parseInteger(value),

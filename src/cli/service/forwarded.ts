@@ -2,83 +2,131 @@ import net from 'node:net'
 import type { ClientInfo, Head } from '../../index.ts'
 import { normalize } from '../../ip.ts'
 import { Networks } from '../../proxy/index.ts'
+import type { ForwardedForm } from '../config/index.ts'
+import { type Element, elementOf, parseElements } from './forwarded-elements.ts'
 
 const FOR = 'X-Forwarded-For'
 const PROTO = 'X-Forwarded-Proto'
 const HOST = 'X-Forwarded-Host'
+const PORT = 'X-Forwarded-Port'
+const OURS = [FOR, PROTO, HOST, PORT]
+const FORWARDED = 'Forwarded'
 
 // Origins that read fields as CGI variables (RFC 3875 4.1.18) take X_Forwarded_For for X-Forwarded-For, and some any
 // other punctuation too.
-const LOOKALIKE = /^x[^a-z\d]forwarded[^a-z\d](?:for|proto|host)$/i
-const OURS = /^x-forwarded-[a-z]+$/i
+const LOOKALIKE = /^x[^a-z\d]forwarded[^a-z\d]./i
+const X_FORWARDED = /^x-forwarded-[a-z\d-]+$/i
+
+/** Some proxies write the scheme of a WebSocket. */
+const SCHEMES: ReadonlyMap<string | undefined, Origin['scheme']> = new Map([
+  ['http', 'http'],
+  ['https', 'https'],
+  ['ws', 'http'],
+  ['wss', 'https'],
+])
+const DEFAULT_PORTS = { http: '80', https: '443' } as const
 
 type Peer = Pick<ClientInfo, 'transport' | 'remoteAddress' | 'encrypted'>
 
-/** Some proxies write the scheme of a WebSocket. */
-const SCHEMES: Readonly<Record<string, Origin['scheme']>> = { http: 'http', https: 'https', ws: 'http', wss: 'https' }
-
+/** How a client came: the scheme and the authority of its own request. */
 export interface Origin {
   scheme: 'http' | 'https'
   /** Undefined for HTTP/1.0 without Host. */
   authority: string | undefined
 }
 
-/** Writes the X-Forwarded fields, and finds a client's own address behind trusted proxies. */
+/** What a peer has written about the clients before it: one entry for each, the last one for its own client. */
+interface Chain {
+  /** The address of each client. Undefined: not named. */
+  readonly addresses: readonly (string | undefined)[]
+  /** How the client came that is so far from the right. */
+  scheme(distance: number): string | undefined
+  host(distance: number): string | undefined
+}
+
+/** Writes the X-Forwarded fields and Forwarded, and finds a client's own address behind trusted proxies. */
 export class Forwarded {
   readonly #trust: Networks
+  readonly #form: ForwardedForm
 
   /**
-   * `trust`: addresses, networks such as '10.0.0.0/8', and 'unix' for clients of Unix sockets.
+   * `trust`: addresses, networks such as '10.0.0.0/8', and 'unix' for clients of Unix sockets. `form`: which fields are
+   * written, and read from trusted peers. With 'both', the X-Forwarded fields are read.
    * @throws {TypeError} on any other value
    */
-  constructor(trust: readonly string[]) {
+  constructor(trust: readonly string[], form: ForwardedForm = 'x') {
     this.#trust = new Networks('trust', trust)
+    this.#form = form
   }
 
   /**
-   * Writes X-Forwarded-For, -Proto and -Host. Values from a trusted peer are kept, and its address is appended to
-   * X-Forwarded-For. Others are replaced. Fields that an origin could mistake for these are always removed, even from
-   * a trusted peer.
+   * Writes the fields of the form, and removes those of the other form. Behind a trusted peer, the client's own scheme,
+   * host and port are kept, and the peer is appended to X-Forwarded-For and Forwarded. All values of other peers are
+   * replaced. Fields that an origin could mistake for these are always removed, even from a trusted peer.
    */
   write(head: Head, client: Peer): void {
     // The preface of an HTTP/2 connection has no fields (RFC 9113 3.4).
     if (head.version === 'HTTP/2.0') return
-    const names = [...head].map(([name]) => name)
-    for (const name of names) if (LOOKALIKE.test(name) && !OURS.test(name)) head.delete(name)
-    const peer = addressOf(client)
-    const before = this.#trust.has(client) ? head : undefined
-    setOrDelete(head, FOR, [before?.get(FOR), peer].filter(Boolean).join(', '))
-    setOrDelete(head, PROTO, before?.get(PROTO) || (client.encrypted ? 'https' : 'http'))
-    setOrDelete(head, HOST, before?.get(HOST) || head.get('host'))
+    const isTrusted = this.#trust.has(client)
+    const x = this.#form === 'rfc7239' ? {} : this.#values(head, client, isTrusted)
+    const elements = this.#form === 'x' ? undefined : elementsFor(head, client, isTrusted)
+    for (const [name] of [...head]) {
+      if (LOOKALIKE.test(name) && !(isTrusted && X_FORWARDED.test(name)) && !isOurs(name)) head.delete(name)
+    }
+    for (const name of OURS) setOrDelete(head, name, x[name])
+    setOrDelete(head, FORWARDED, elements)
   }
 
   /**
-   * The client's own address: the peer's, or behind a trusted peer the right-most untrusted entry of X-Forwarded-For, or
-   * the left-most entry if all are trusted. Empty for an untrusted client of a Unix socket. `write` does not change it.
+   * The client's own address: the peer's, or behind a trusted peer the right-most untrusted entry of the list of clients,
+   * or the left-most entry if all are trusted. Empty for an untrusted client of a Unix socket. `write` does not change it.
    */
   clientAddress(head: Head, client: Peer): string {
-    return this.#find(head, client).address ?? addressOf(client) ?? ''
+    const chain = this.#trust.has(client) ? this.#chain(head) : undefined
+    return (chain && this.#find(chain).address) ?? addressOf(client) ?? ''
   }
 
   /**
-   * How the client itself came: scheme and authority of its own request. Call it before `write`. Behind a trusted peer,
-   * X-Forwarded-Proto and X-Forwarded-Host say so. If they are lists, the entry counts that is as far from the right as
-   * the client's own in X-Forwarded-For: what is left of it may come from the client.
+   * How the client itself came. Behind a trusted peer, the entry counts that is as far from the right as the client's own
+   * address: what is left of it may come from the client. Call it before `write`.
    */
   origin(head: Head, client: Peer): Origin {
-    const isTrusted = this.#trust.has(client)
-    const { distance } = this.#find(head, client)
-    const entry = (name: string) => (isTrusted ? entryOf(head.get(name), distance) : undefined)
-    const scheme = entry(PROTO)?.toLowerCase()
-    const known = scheme === undefined ? undefined : SCHEMES[scheme]
-    return { scheme: known ?? (client.encrypted ? 'https' : 'http'), authority: entry(HOST) ?? head.get('host') }
+    const own: Origin = { scheme: client.encrypted ? 'https' : 'http', authority: head.get('host') }
+    if (!this.#trust.has(client)) return own
+    const chain = this.#chain(head)
+    const { distance } = this.#find(chain)
+    const scheme = SCHEMES.get(chain.scheme(distance)?.toLowerCase())
+    return { scheme: scheme ?? own.scheme, authority: chain.host(distance) || own.authority }
   }
 
-  /** The entry of X-Forwarded-For that is the client's own, and the number of entries to the right of it. */
-  #find(head: Head, client: Peer): { address?: string; distance: number } {
+  /** The values of the X-Forwarded fields. */
+  #values(head: Head, client: Peer, isTrusted: boolean): { [name: string]: string | undefined } {
+    const { scheme, authority } = this.origin(head, client)
+    const port = isTrusted ? entryOf(head.get(PORT), this.#find(this.#chain(head)).distance) : undefined
+    return {
+      [FOR]: [isTrusted && head.get(FOR), addressOf(client)].filter(Boolean).join(', '),
+      [PROTO]: scheme,
+      [HOST]: authority,
+      // That of the URL which the client asked for. The listener may have another one, behind a port mapping.
+      [PORT]: [port, portIn(authority)].find(isPort) ?? DEFAULT_PORTS[scheme],
+    }
+  }
+
+  #chain(head: Head): Chain {
+    if (this.#form === 'rfc7239') return chainOfElements(parseElements(head.get(FORWARDED) ?? '') ?? [])
+    return {
+      addresses: (head.get(FOR) ?? '').split(','),
+      scheme: (distance) => entryOf(head.get(PROTO), distance),
+      host: (distance) => entryOf(head.get(HOST), distance),
+    }
+  }
+
+  /** The client's own entry, and the number of entries to the right of it. */
+  #find({ addresses }: Chain): { address?: string; distance: number } {
     let found: { address?: string; distance: number } = { distance: 0 }
-    if (!this.#trust.has(client)) return found
-    for (const [distance, entry] of (head.get(FOR) ?? '').split(',').reverse().entries()) {
+    for (const [distance, entry] of [...addresses].reverse().entries()) {
+      // The client of a Unix socket.
+      if (entry === undefined) continue
       const address = parseEntry(entry)
       // Not an address, such as 'unknown': it does not identify a client.
       if (address === undefined) break
@@ -86,6 +134,21 @@ export class Forwarded {
       if (!this.#trust.includes(address)) break
     }
     return found
+  }
+}
+
+/** The value of Forwarded for the backend: the peer's element, behind the elements of a trusted peer. */
+function elementsFor(head: Head, client: Peer, isTrusted: boolean): string {
+  const own = elementOf(addressOf(client), head.get('host'), client.encrypted ? 'https' : 'http')
+  const before = isTrusted ? head.get(FORWARDED) : undefined
+  return before && parseElements(before)?.length ? `${before}, ${own}` : own
+}
+
+function chainOfElements(elements: readonly Element[]): Chain {
+  return {
+    addresses: elements.map((element) => element.get('for')),
+    scheme: (distance) => elements.at(-1 - distance)?.get('proto'),
+    host: (distance) => elements.at(-1 - distance)?.get('host'),
   }
 }
 
@@ -100,12 +163,24 @@ function addressOf({ remoteAddress }: Peer): string | undefined {
   return remoteAddress === undefined ? undefined : normalize(remoteAddress)
 }
 
-/** Parses an entry of X-Forwarded-For. Some proxies add a port to the address. */
+/** Parses an entry of the list of clients. Some proxies add a port to the address. */
 function parseEntry(entry: string): string | undefined {
   const text = entry.trim()
   const bare = /^\[([^\]]+)\](?::\d+)?$/.exec(text)?.[1] ?? /^([\d.]+):\d+$/.exec(text)?.[1] ?? text
   const address = normalize(bare)
   return net.isIP(address) === 0 ? undefined : address
+}
+
+function portIn(authority = ''): string | undefined {
+  return /:(\d+)$/.exec(authority)?.[1]
+}
+
+function isPort(text = ''): boolean {
+  return /^\d{1,5}$/.test(text) && Number(text) > 0 && Number(text) <= 65_535
+}
+
+function isOurs(name: string): boolean {
+  return OURS.some((ours) => ours.toLowerCase() === name.toLowerCase())
 }
 
 function setOrDelete(head: Head, name: string, value: string | undefined): void {

@@ -37,7 +37,7 @@ export class Generation {
   /** @throws {TypeError} if the config is invalid */
   constructor(config: Config, shared: GenerationContext) {
     this.config = config
-    this.forwarded = new Forwarded(config.trust)
+    this.forwarded = new Forwarded(config.trust, config.forwarded || 'x')
     this.proxy = createProxy(config, this.forwarded, shared)
   }
 

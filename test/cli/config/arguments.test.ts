@@ -117,6 +117,7 @@ const MISTAKES: [line: string, message: string][] = [
     '--forwarded --trust 10.0.0.0/33 3001',
     "--trust: expected an IP address, a network such as 10.0.0.0/8, or 'unix', got '10.0.0.0/33'",
   ],
+  ['--forwarded=yes 3001', "--forwarded: expected x, rfc7239, both, true or false, got 'yes'"],
   [
     '--proxy-protocol app 3001',
     "--proxy-protocol: expected an IP address, a network such as 10.0.0.0/8, or 'unix', got 'app'",
@@ -215,8 +216,10 @@ const RIGHT: [line: string, changed: Partial<Config>][] = [
   ['--algorithm hash --trust unix 3001', { algorithm: 'hash', trust: ['unix'], ...EVERY }],
   [
     '--forwarded --trust 10.0.0.0/8,unix --trust ::1 3001',
-    { ...EVERY, forwarded: true, trust: ['10.0.0.0/8', 'unix', '::1'] },
+    { ...EVERY, forwarded: 'x', trust: ['10.0.0.0/8', 'unix', '::1'] },
   ],
+  ['--forwarded=rfc7239 3001', { ...EVERY, forwarded: 'rfc7239' }],
+  ['3001 --forwarded=both', { ...EVERY, forwarded: 'both' }],
   ['--proxy-protocol 10.0.0.0/8,unix --proxy-protocol ::1 3001', { proxyProtocol: ['10.0.0.0/8', 'unix', '::1'] }],
   ['--redirect-https=8443 3001', { ...EVERY, redirectHttps: 8443 }],
   ['--redirect-https --trust unix 3001', { ...EVERY, redirectHttps: 443, trust: ['unix'] }],
@@ -236,7 +239,7 @@ const RIGHT: [line: string, changed: Partial<Config>][] = [
   ],
   ['--requests every 3001', EVERY],
   ['--requests auto 3001', {}],
-  ['--requests first --sticky --forwarded 3001', { sticky: STICKY, forwarded: true }],
+  ['--requests first --sticky --forwarded 3001', { sticky: STICKY, forwarded: 'x' }],
   ['--algorithm hash 3001', { algorithm: 'hash' }],
   ['--algorithm hash --key path 3001', { algorithm: 'hash', key: 'path', ...EVERY }],
   ['--http2 pass 3001', { http2: 'pass' }],

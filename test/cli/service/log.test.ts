@@ -150,7 +150,7 @@ test('writes clients of Unix sockets and of IPv6', async () => {
 test('does not treat a TCP client that left before accept as a Unix socket client', async () => {
   const backend = await Backend.start()
   const hooks = { errback: () => ({ port: backend.port, host: '127.0.0.1' }) }
-  const { port, logged } = await startService({ log: 'json', hooks, forwarded: true, trust: ['unix'] })
+  const { port, logged } = await startService({ log: 'json', hooks, forwarded: 'x', trust: ['unix'] })
   const early = await EarlyResets.start(port, GET)
   early.begin(1)
   early.wait()

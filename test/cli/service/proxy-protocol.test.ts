@@ -61,7 +61,7 @@ test.each([
     backends: [await startBackend()],
     tls: isSecure ? [certificateFiles()] : [],
     proxyProtocol: [host],
-    forwarded: true,
+    forwarded: 'x',
     log: 'text',
   })
   const { headers } = await ask({ port, host }, header, isSecure)
@@ -78,7 +78,7 @@ test('uses the client of the header for --trust and the key', async () => {
   const { port } = await startService({
     backends,
     proxyProtocol: [host],
-    forwarded: true,
+    forwarded: 'x',
     trust: ['192.0.2.1'],
     algorithm: 'hash',
   })
@@ -100,7 +100,7 @@ test('uses the client of the header for --trust and the key', async () => {
 
 test('accepts headers over a Unix socket', async () => {
   const path = join(temporaryDirectory(), 'a.sock')
-  await startService({ listen: [{ path }], backends: [await startBackend()], proxyProtocol: ['unix'], forwarded: true })
+  await startService({ listen: [{ path }], backends: [await startBackend()], proxyProtocol: ['unix'], forwarded: 'x' })
   expect((await ask({ path }, LINE)).headers['x-forwarded-for']).toBe('192.0.2.1')
 })
 
@@ -163,7 +163,7 @@ test.each([false, true])('a drain does not wait for clients without a header: TL
 })
 
 test('a reload turns it on and off for new connections', async () => {
-  const given = { backends: [await startBackend()], tls: [certificateFiles()], forwarded: true }
+  const given = { backends: [await startBackend()], tls: [certificateFiles()], forwarded: 'x' as const }
   const { port, service } = await startService(given)
   const plain = { port, host, ca: certificate().cert } as object
   expect((await get(plain, {}, https.request)).headers['x-forwarded-for']).toBe(host)
@@ -181,7 +181,7 @@ test.each([1, 2] as const)('passes the client on to another badass over TLS, wit
     backends: [await startBackend()],
     tls: [files],
     proxyProtocol: [host],
-    forwarded: true,
+    forwarded: 'x',
   })
   const middle = await startService({
     backends: [{ port: last.port, sendProxy, tls: { ca, servername: 'localhost' } }],

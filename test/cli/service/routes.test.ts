@@ -24,7 +24,7 @@ test('requests go to the pool of their route, and the rest to the backends besid
         { path: '/static', backends: files, stripPrefix: true },
         { path: '/old', redirect: '/new' },
       ],
-      forwarded: true,
+      forwarded: 'x',
     }),
   )
   expect((await get(port)).id).toBe('app')

@@ -95,7 +95,7 @@ test.each([
   [{}],
   [{ sticky: STICKY }],
   [{ hooks: { errback: nothing } }],
-  [{ http2: 'pass', requests: 'every', forwarded: true, hooks: { lookup: nothing, modify: nothing } }],
+  [{ http2: 'pass', requests: 'every', forwarded: 'x', hooks: { lookup: nothing, modify: nothing } }],
 ] as const)('an HTTP/2 connection goes through untouched: %j', async (given) => {
   const backend = await Backend.start()
   const { port } = await startService({ backends: [{ port: backend.port }], ...given })
@@ -103,7 +103,7 @@ test.each([
 })
 
 test.each([
-  [{ forwarded: true }],
+  [{ forwarded: 'x' }],
   [{ requests: 'every' }],
   [{ hooks: { lookup: nothing } }],
   [{ hooks: { modify: nothing } }],

@@ -52,7 +52,7 @@ test('terminates TLS, and sends the backend the bytes with X-Forwarded-Proto: ht
   const { service, port } = await startService({
     backends: [await startBackend()],
     tls: [save(certificate())],
-    forwarded: true,
+    forwarded: 'x',
     sticky: STICKY,
     log: 'text',
   })
@@ -70,7 +70,7 @@ test('trusts a TLS client of a Unix socket if unix is listed', async () => {
     backends: [{ port: backend.port }],
     listen: [{ path }],
     tls: [save(certificate())],
-    forwarded: true,
+    forwarded: 'x',
     trust: ['unix'],
   })
   const client = await connectTls(0, { path, servername: 'localhost' })
@@ -451,7 +451,7 @@ test('names a missing file', async () => {
 test('serves TLS over a Unix socket', async () => {
   const path = join(temporaryDirectory(), 'x.sock')
   const backends = [await startBackend()]
-  await startService({ backends, tls: [save(certificate())], listen: [{ path }], forwarded: true, trust: ['unix'] })
+  await startService({ backends, tls: [save(certificate())], listen: [{ path }], forwarded: 'x', trust: ['unix'] })
   const socket = tls.connect({ socket: net.connect(path), ca: certificate().cert, host: 'localhost' })
   await once(socket, 'secureConnect')
   socket.end(GET)
