@@ -12,7 +12,8 @@ import { HeadReader } from './reader.ts'
 import { reply } from './reply.ts'
 import { type Owner, Reporter } from './reporter.ts'
 import { ResponseSource } from './response.ts'
-import { Routing, type RoutingContext } from './routing.ts'
+import { Routing } from './routing.ts'
+import type { RoutingContext } from './routing-context.ts'
 import { destroy, reset, tune } from './socket.ts'
 import { type ConnectionState, StateMachine } from './states.ts'
 import { BackendSocket, Tunnel } from './tunnel/index.ts'
@@ -118,6 +119,11 @@ export class Connection {
    */
   giveUp(cause: Error): void {
     this.#routing.giveUp(cause)
+  }
+
+  /** For a hook that waits: fails with CLIENT_GONE if the client ends its side before the running hook returns. */
+  abortOnClose(): void {
+    this.#routing.watchEnd(() => this.#fail('CLIENT_GONE'))
   }
 
   /** Ends the connection with the error DESTROYED, and resets both sides. Does nothing if it is closed. */

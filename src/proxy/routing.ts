@@ -1,18 +1,17 @@
 import type net from 'node:net'
-import type { Duplex, Readable } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import type { Head } from '../parser/index.ts'
 import { Attempt } from './attempt.ts'
 import { type Dest, type Outcome, readOutcome, type StreamTarget, type Target, wrongResult } from './dest.ts'
+import { EndWatch } from './end-watch.ts'
 import type { ProxyError, ProxyErrorCode } from './error.ts'
 import type { Exchanges } from './exchanges.ts'
 import { connectInMemory } from './memory-socket.ts'
 import { adoptReadable } from './own-stream.ts'
 import type { Client } from './proxy-protocol/index.ts'
-import type { Reporter } from './reporter.ts'
 import type { RequestLine } from './response.ts'
+import type { Request, RoutingContext } from './routing-context.ts'
 import { after, destroy, handOver, readAll, reset, settle, unshift } from './socket.ts'
-import type { Context } from './states.ts'
-import type { TlsSessions } from './tls-sessions.ts'
 
 /** Maximum number of attempts for a request. An errback that never gives up could otherwise try backends forever. */
 const MOST_ATTEMPTS = 100
@@ -24,33 +23,6 @@ const UNANSWERED: ReadonlySet<ProxyErrorCode> = new Set([
   'RESPONSE_HEAD_TIMEOUT',
   'REQUEST_SEND_TIMEOUT',
 ])
-
-/** A request that has not reached its destination yet. */
-interface Request {
-  /** The head with the edits of the hooks. */
-  head: Head
-  /** Length in bytes of the received head, which is still in the socket's buffer. 0 with `requests: 'every'`. */
-  readonly length: number
-  /** The received head, for modify. */
-  readonly original: Head | undefined
-}
-
-/** The part of a Connection that its Routing uses. */
-export interface RoutingContext extends Context {
-  readonly reporter: Reporter
-  /** The TLS sessions of backends. Undefined with `requests: 'first'`. */
-  readonly sessions: TlsSessions | undefined
-  /** A backend is connected. */
-  connected(upstream: Duplex, isReused: boolean): void
-  /** lookup or errback answered the request. */
-  answered(source: Readable): void
-  /** There is no other destination to try after this error. */
-  refused(error: ProxyError): void
-  /** errback wants to reset the client. */
-  dropped(): void
-  /** Ends the connection to the backend. */
-  dropBackend(end?: (stream: Duplex) => void): void
-}
 
 const NO_REQUEST: RequestLine = { method: '', version: '' }
 
@@ -69,6 +41,8 @@ export class Routing {
   /** Number of attempts for this request. */
   #attempts = 0
   #attempt: Attempt | undefined
+  /** Notices the end of a client whose hook waits. */
+  #endWatch: EndWatch | undefined
 
   constructor(socket: net.Socket, client: Client, context: RoutingContext) {
     this.#socket = socket
@@ -122,8 +96,25 @@ export class Routing {
     settle(
       () => after(settings.lookup(head, this.#client.info), (value) => readOutcome(value, requestLine)),
       (outcome) => this.#follow(outcome),
-      (cause) => machine.state === 'Routing' && failed('LOOKUP_FAILED', cause),
+      (cause) => {
+        this.#unwatchEnd()
+        if (machine.state === 'Routing') failed('LOOKUP_FAILED', cause)
+      },
     )
+  }
+
+  /** Calls `left` if the client ends its side before the running hook returns. */
+  watchEnd(left: () => void): void {
+    const { machine } = this.#context
+    if (machine.state !== 'Routing' || this.#endWatch) return
+    const ended = () => machine.state === 'Routing' && left()
+    this.#endWatch = new EndWatch(this.#socket, this.#exchanges !== undefined, ended)
+    if (this.#socket.readableEnded) ended()
+  }
+
+  #unwatchEnd(): void {
+    this.#endWatch?.stop()
+    this.#endWatch = undefined
   }
 
   /** Whether errback may be asked what to do after an error. */
@@ -151,6 +142,7 @@ export class Routing {
 
   /** Does what lookup returned, or errback after this error. */
   #follow(outcome: Outcome, error?: ProxyError): void {
+    this.#unwatchEnd()
     const { machine, answered, failed, dropped, refused } = this.#context
     const isCurrent = machine.state === 'Routing'
     if (outcome.kind === 'response' || (outcome.kind === 'readable' && error)) {
@@ -173,6 +165,7 @@ export class Routing {
   }
 
   #errbackFailed(error: ProxyError, cause: unknown): void {
+    this.#unwatchEnd()
     const { machine, reporter, refused } = this.#context
     if (machine.state !== 'Routing') return
     reporter.failed('ERRBACK_FAILED', cause, error.phase)
