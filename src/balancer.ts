@@ -12,5 +12,6 @@ export {
   type HealthOptions,
   type KeyName,
   type KeyOf,
+  type QueueOptions,
   type Route,
 } from './balancer/index.ts'

@@ -7,11 +7,15 @@ import { renderPage } from './page.js'
 /** ms for which a backend is gone after 'crash'. */
 const CRASH_MS = 10_000
 
+/** ms for which all backends are gone after 'restart'. */
+const RESTART_MS = 2_000
+
 /** One backend of the demo: an application that keeps its sessions in memory, so only it knows its clients. */
 export class DemoBackend {
   #color
   #server
   #sockets
+  #restartAll
   #port = 0
   /** @type {NodeJS.Timeout | undefined} */
   #restart
@@ -21,10 +25,12 @@ export class DemoBackend {
   /**
    * @param {string} id
    * @param {string} color
+   * @param {(ms: number) => void} [restartAll]
    */
-  constructor(id, color) {
+  constructor(id, color, restartAll = (ms) => this.crash(ms)) {
     this.id = id
     this.#color = color
+    this.#restartAll = restartAll
     this.#server = http.createServer((request, response) => this.#answer(request, response))
     this.#sockets = new WebSocketServer({ server: this.#server, path: '/echo' })
     this.#sockets.on('connection', (socket) => {
@@ -74,6 +80,8 @@ export class DemoBackend {
       response.writeHead(204, { 'Set-Cookie': 'session=; Path=/; HttpOnly; Max-Age=0' }).end()
     } else if (request.method === 'POST' && request.url === '/crash') {
       response.writeHead(204).end(() => this.crash(CRASH_MS))
+    } else if (request.method === 'POST' && request.url === '/restart') {
+      response.writeHead(204).end(() => this.#restartAll(RESTART_MS))
     } else if (!['GET', 'HEAD'].includes(request.method ?? '') || request.url !== '/') {
       response.writeHead(404, { 'Content-Type': 'text/plain' }).end('not here\n')
     } else {

@@ -5,10 +5,15 @@ import { DemoBackend } from './backend.js'
 const CTRL_C = 3
 
 const backends = [
-  new DemoBackend('crimson', '#c2255c'),
-  new DemoBackend('emerald', '#2b8a3e'),
-  new DemoBackend('sapphire', '#1c7ed6'),
+  new DemoBackend('crimson', '#c2255c', restartAll),
+  new DemoBackend('emerald', '#2b8a3e', restartAll),
+  new DemoBackend('sapphire', '#1c7ed6', restartAll),
 ]
+
+/** @param {number} ms */
+function restartAll(ms) {
+  for (const backend of backends) backend.crash(ms)
+}
 
 function close() {
   for (const backend of backends) backend.close()

@@ -29,6 +29,8 @@ export function renderPage(visit) {
       Forget me: a new draw</button>
     <button type="button" onclick="fetch('/crash', { method: 'POST' }).then(() => location.reload())">
       Crash this backend for ten seconds</button>
+    <button type="button" onclick="fetch('/restart', { method: 'POST' }).then(() => location.reload())">
+      Restart all three: your request waits</button>
   </p>
   <section>
     <h2>WebSocket <span id="status">connecting</span></h2>

@@ -3,43 +3,12 @@ import type { Backoff } from '../backoff.ts'
 import { type Connection, closeIdleBackends, type ProxyError } from '../proxy/index.ts'
 import { isError, messageOf } from '../show.ts'
 import type { BackendSettings } from './backend-options.ts'
+import type { BackendStatus } from './backend-status.ts'
 import { isTransient } from './failure.ts'
 import { Health, type HealthSettings } from './health/index.ts'
 import { addressOf, type BackendDest, isSamePlace } from './place.ts'
 import type { Hash64 } from './ranking.ts'
 import { hash64 } from './rendezvous.ts'
-
-/** A snapshot of a backend's state and counters. */
-export interface BackendStatus {
-  id: string
-  /** 'host:port', '[::1]:port' or 'unix:/path'. */
-  address: string
-  /** The DNS name that it came from, as in 'dns:app.internal:3000' or 'srv:_http._tcp.app.internal'. */
-  source: string | undefined
-  state: 'up' | 'down'
-  draining: boolean
-  /** When the drain began, in ms since 1970; undefined when it is not draining. */
-  drainingSince: number | undefined
-  backup: boolean
-  weight: number
-  maxConnections: number
-  /** Open connections. With `requests: 'every'`: exchanges under way, and tunnels. */
-  connections: number
-  /** Connections established so far. */
-  total: number
-  /** Failed connects for clients. */
-  failures: number
-  /** Bytes received from its clients, open connections included. */
-  bytesRead: number
-  /** Bytes sent to its clients, open connections included. */
-  bytesWritten: number
-  /** When `state` last changed, in ms since 1970. */
-  since: number
-  /** When a backend that is down is probed next, in ms since 1970. */
-  retryAt: number | undefined
-  /** The last failed connect or health check; `at` is in ms since 1970. */
-  lastError: { message: string; at: number } | undefined
-}
 
 export interface HealthConfig {
   readonly health: HealthSettings | undefined
@@ -76,6 +45,8 @@ export class Backend {
   #lastError: BackendStatus['lastError']
   /** Connections routed here. */
   readonly #open = new Map<Connection, { isConnected: boolean; since: Bytes }>()
+  /** Places kept for requests that have waited for one. */
+  #reserved = 0
   #total = 0
   #failures = 0
   /** Bytes of closed connections. */
@@ -120,8 +91,13 @@ export class Backend {
     this.#events.changed()
   }
 
+  get isUp(): boolean {
+    return this.#isUp
+  }
+
+  /** Open connections, and reserved places. */
   get connections(): number {
-    return this.#open.size
+    return this.#open.size + this.#reserved
   }
 
   /** ms until a backend that is down is probed next. */
@@ -131,7 +107,7 @@ export class Backend {
 
   /** Accepts clients that return to it. */
   get acceptsReturning(): boolean {
-    return this.#isUp && this.#open.size < this.#settings.maxConnections
+    return this.#isUp && this.connections < this.#settings.maxConnections
   }
 
   /** Accepts new clients. */
@@ -158,7 +134,7 @@ export class Backend {
       backup,
       weight,
       maxConnections,
-      connections: this.connections,
+      connections: this.#open.size,
       total: this.#total,
       failures: this.#failures,
       bytesRead,
@@ -200,6 +176,16 @@ export class Backend {
   /** Stops the health checks. Open connections stay open and keep counting. */
   stop(): void {
     this.#health.stop()
+  }
+
+  /** Keeps a place until the returned function is called. */
+  reserve(): () => void {
+    this.#reserved++
+    this.#events.changed()
+    return () => {
+      this.#reserved--
+      this.#events.changed()
+    }
   }
 
   /** `since`: what the connection moved before, for other exchanges. */

@@ -1,14 +1,17 @@
 import { EventEmitter } from 'node:events'
 import type { Head } from '../parser/index.ts'
-import type { ClientInfo, Dest, ProxyError } from '../proxy/index.ts'
+import { after, type ClientInfo, type Dest, type ProxyError } from '../proxy/index.ts'
 import { createAlgorithm } from './algorithm.ts'
-import type { Backend, BackendStatus, BackendView } from './backend.ts'
+import type { Backend, BackendView } from './backend.ts'
 import { BackendList } from './backend-list.ts'
 import { type BackendOptions, type DnsOptions, validateBackend } from './backend-options.ts'
+import type { BackendStatus } from './backend-status.ts'
 import { ConnectionTracker } from './connection-tracker.ts'
 import type { BalancerEvents } from './events.ts'
 import { isConnectFailure } from './failure.ts'
 import { type BalancerOptions, type BalancerSettings, validateBalancer } from './options.ts'
+import { Queue, type Queued } from './queue.ts'
+import type { QueueSettings } from './queue-options.ts'
 import type { Route } from './route.ts'
 import { Selection } from './selection.ts'
 import { unavailable } from './unavailable.ts'
@@ -18,10 +21,15 @@ import { unavailable } from './unavailable.ts'
  */
 const MOST_TRIED = 98
 
-/** A lookup hook for `createServer` and, with the sticky value, for `createStickyServer`. */
+type Maybe<T> = T | Promise<T>
+
+/**
+ * A lookup hook for `createServer` and, with the sticky value, for `createStickyServer`. It returns a promise only with
+ * the option `queue`, for a request that waits.
+ */
 export interface BalancerLookup {
-  (head: Head, client: ClientInfo): Route | undefined
-  (head: Head, sticky: string | undefined, client: ClientInfo): Route | undefined
+  (head: Head, client: ClientInfo): Maybe<Route | undefined>
+  (head: Head, sticky: string | undefined, client: ClientInfo): Maybe<Route | undefined>
 }
 
 /**
@@ -35,6 +43,7 @@ export class Balancer extends EventEmitter<BalancerEvents> {
   readonly #list: BackendList
   #settings: BalancerSettings
   #selection: Selection<Backend>
+  #queue: Queue | undefined
   #isClosed = false
 
   /** @throws {TypeError} for an unknown or invalid option */
@@ -45,15 +54,16 @@ export class Balancer extends EventEmitter<BalancerEvents> {
     this.#selection = new Selection(createAlgorithm(settings.algorithm, Math.random))
     this.#list = new BackendList(settings, this.#emit, {
       created: (backend) => this.#tracker.track(backend),
-      changed: (backend) => this.#selection.update(backend),
-      rebuilt: (backends) => this.#selection.reset(backends),
+      changed: (backend) => this.#changed(backend),
+      rebuilt: (backends) => this.#rebuilt(backends),
     })
+    this.#useQueue(settings.queue)
   }
 
   /**
    * Chooses the backend for a client: the one that its sticky value names, else the next one by the algorithm. Returns
-   * undefined if none is available. If your hook awaits something after calling it, a backend may exceed its
-   * `maxConnections`.
+   * undefined if none is available; with `queue`, a promise that resolves when one is, or with undefined. If your hook
+   * awaits something after calling it, a backend may exceed its `maxConnections`.
    * @throws {TypeError} if a `key` function returns something other than a string or nothing
    */
   readonly lookup: BalancerLookup = (head: Head, ...rest: [ClientInfo] | [string | undefined, ClientInfo]) => {
@@ -61,8 +71,14 @@ export class Balancer extends EventEmitter<BalancerEvents> {
     const client = rest.at(-1) as ClientInfo
     const key = this.#settings.algorithm === 'hash' ? this.#settings.keyOf(head, client) : ''
     const home = sticky === undefined ? undefined : this.#list.home(sticky)
-    if (home?.acceptsReturning) return this.#route(home, [], key, true)
-    return home && this.#settings.isPersistent ? undefined : this.#choose([], key)
+    if (home?.acceptsReturning) return this.#route(home, { key, isHome: true })
+    // As in haproxy: with a queue, a client waits for its home while that is up.
+    const { isPersistent } = this.#settings
+    const isBound = home && (isPersistent || (this.#queue && home.isUp))
+    const route = isBound ? undefined : this.#choose([], key)
+    const next = route ?? this.#wait({ home: isBound ? home : undefined, key, waited: 0 }, client)
+    // As in haproxy: it goes elsewhere if the queue is full.
+    return next ?? (isBound && !isPersistent ? this.#choose([], key) : undefined)
   }
 
   /**
@@ -70,19 +86,26 @@ export class Balancer extends EventEmitter<BalancerEvents> {
    * with Retry-After if none is left. Returns nothing if a backend failed after it was sent the request: another backend
    * might fail, too.
    */
-  readonly errback = (error: ProxyError, dest: Dest | undefined | null, head: Head): Route | Response | undefined => {
+  readonly errback = (
+    error: ProxyError,
+    dest: Dest | undefined | null,
+    head: Head,
+  ): Maybe<Route | Response | undefined> => {
     if (error.requestSent && !isConnectFailure(error)) return undefined
     const backend = this.#tracker.backendOf(dest)
-    if (backend && isConnectFailure(error)) {
-      this.#tracker.connectFailed(error, backend)
-      // A hook may have overwritten these properties.
-      const { tried, key, isHome } = dest as { [K in keyof Route]?: unknown }
-      const all = Array.isArray(tried) ? [...tried, backend] : [backend]
-      const isOver = (isHome === true && this.#settings.isPersistent) || all.length > MOST_TRIED
-      const next = isOver ? undefined : this.#choose(all, typeof key === 'string' ? key : '')
-      if (next) return next
-    }
-    return unavailable(head, this.#retryAfter)
+    if (!backend || !isConnectFailure(error)) return unavailable(head, this.#retryAfter)
+    this.#tracker.connectFailed(error, backend)
+    // A hook may have overwritten these properties.
+    const given = dest as { [K in keyof Route]?: unknown }
+    const tried: BackendView[] = Array.isArray(given.tried) ? [...given.tried, backend] : [backend]
+    const key = typeof given.key === 'string' ? given.key : ''
+    const home = given.isHome === true && this.#settings.isPersistent ? backend : undefined
+    if (tried.length > MOST_TRIED) return unavailable(head, this.#retryAfter)
+    const next = home ? undefined : this.#choose(tried, key, given.waited)
+    if (next) return next
+    return after(this.#waitAgain({ home, key, waited: msOf(given.waited) }, error, tried), (route) => {
+      return route ?? unavailable(head, this.#retryAfter)
+    })
   }
 
   /** The status of each backend: a snapshot. */
@@ -152,6 +175,7 @@ export class Balancer extends EventEmitter<BalancerEvents> {
       this.#selection = new Selection(createAlgorithm(settings.algorithm, Math.random))
     }
     this.#settings = settings
+    this.#useQueue(settings.queue)
     this.#list.update(settings)
   }
 
@@ -160,20 +184,66 @@ export class Balancer extends EventEmitter<BalancerEvents> {
     await this.#list.resolved()
   }
 
-  /** Stops health checks, look-ups and counting. Open connections stay open. */
+  /** Number of requests that wait for a backend. */
+  get queued(): number {
+    return this.#queue?.length ?? 0
+  }
+
+  /** Stops health checks, look-ups and counting. Open connections stay open. Requests that wait get a 503. */
   close(): void {
     this.#isClosed = true
+    this.#useQueue(undefined)
     this.#list.stop()
     this.#tracker.stop()
   }
 
-  #choose(tried: readonly BackendView[], key: string): Route | undefined {
+  #choose(tried: readonly BackendView[], key: string, waited?: unknown): Route | undefined {
     const backend = this.#selection.choose(key, tried)
-    return backend && this.#route(backend, tried, key, false)
+    return backend && this.#route(backend, { tried, key, waited: msOf(waited) })
   }
 
-  #route(backend: Backend, tried: readonly BackendView[], key: string, isHome: boolean): Route {
-    return { ...backend.place, sticky: this.#list.sticky(backend), backend, tried, key, isHome }
+  #route(backend: Backend, how: Partial<Route>): Route {
+    const sticky = this.#list.sticky(backend)
+    return { ...backend.place, sticky, backend, tried: [], key: '', isHome: false, waited: 0, ...how }
+  }
+
+  #wait(queued: Queued, of: ClientInfo | ProxyError, tried: readonly BackendView[] = []): Maybe<Route | undefined> {
+    const granted = this.#queue?.wait(queued, of)
+    return granted?.then((given) => {
+      if (!given) return undefined
+      const { backend, isHome, waited } = given
+      return this.#route(backend, { tried, key: queued.key, isHome, waited })
+    })
+  }
+
+  /** Does not wait if only tried backends are free: they are up, and fail for another reason. */
+  #waitAgain(queued: Queued, error: ProxyError, tried: readonly BackendView[]): Maybe<Route | undefined> {
+    const free = queued.home ? queued.home.acceptsReturning : this.#selection.choose(queued.key, [])
+    return free ? undefined : this.#wait(queued, error, tried)
+  }
+
+  #useQueue(settings: QueueSettings | undefined): void {
+    if (settings && this.#queue) this.#queue.settings = settings
+    else {
+      this.#queue?.close()
+      this.#queue = settings && new Queue(settings, (key) => this.#selection.choose(key, []))
+    }
+  }
+
+  #changed(backend: Backend): void {
+    this.#selection.update(backend)
+    if (backend.isUp) this.#queue?.serve(backend)
+    else if (!this.#settings.isPersistent) this.#queue?.release(backend)
+  }
+
+  #rebuilt(backends: Iterable<Backend>): void {
+    this.#selection.reset(backends)
+    if (!this.queued) return
+    const all = new Set(this.#list.backends)
+    for (const home of this.#queue!.homes) {
+      if (!all.has(home) || !(home.isUp || this.#settings.isPersistent)) this.#queue!.release(home)
+    }
+    for (const backend of all) this.#queue!.serve(backend)
   }
 
   /** Whole seconds until the next probe of a backend that is down. */
@@ -207,6 +277,11 @@ export class Balancer extends EventEmitter<BalancerEvents> {
   #checkOpen(): void {
     if (this.#isClosed) throw new Error('the balancer is closed')
   }
+}
+
+/** A hook may have overwritten the property. */
+function msOf(waited: unknown): number {
+  return typeof waited === 'number' && waited > 0 ? waited : 0
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { BackendStatus } from './backend.ts'
+import type { BackendStatus } from './backend-status.ts'
 
 /** Events of a `Balancer`, one per change. */
 export interface BalancerEvents {

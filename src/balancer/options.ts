@@ -16,6 +16,7 @@ import {
 import type { DiscoverySettings } from './discovery/index.ts'
 import { type HealthOptions, validateHealth } from './health/index.ts'
 import { isKey, type KeyName, type KeyOf, keyReader } from './key.ts'
+import { QUEUE_RULE, type QueueOptions, type QueueSettings, validateQueue } from './queue-options.ts'
 import { stickyValues } from './sticky-value.ts'
 
 export interface BalancerOptions {
@@ -36,6 +37,11 @@ export interface BalancerOptions {
    * (`persist`).
    */
   failover?: 'redispatch' | 'persist' | undefined
+  /**
+   * How long a request waits if no backend has a free place or none is up (ms), instead of a 503 at once. As an object:
+   * also how many may wait. Default: none waits.
+   */
+  queue?: number | QueueOptions | undefined
   /** Active health checks of every backend. Default: none; a backend is down after a failed connect. */
   health?: HealthOptions | undefined
   /** How long a failed backend is not tried (ms). Doubles from `min` (100) to `max` (5000), with jitter. */
@@ -66,6 +72,7 @@ export interface BalancerSettings extends HealthConfig {
   readonly algorithm: AlgorithmName
   readonly keyOf: KeyOf
   readonly isPersistent: boolean
+  readonly queue: QueueSettings | undefined
   readonly keys: readonly KeyObject[]
   readonly dns: DiscoverySettings
 }
@@ -81,6 +88,7 @@ const RULES: Rules<keyof BalancerOptions> = {
     default: 'client',
   },
   failover: oneOf('redispatch', 'persist'),
+  queue: QUEUE_RULE,
   health: optional(anObject),
   backoff: anObject,
   secret: SECRET_RULE,
@@ -120,6 +128,7 @@ export function validateBalancer(options: BalancerOptions): BalancerSettings {
     algorithm: given.algorithm!,
     keyOf: keyReader(given.key!),
     isPersistent: given.failover === 'persist',
+    queue: validateQueue(given.queue),
     health: given.health && validateHealth(given.health),
     backoff,
     keys,

@@ -12,4 +12,6 @@ export type Route = BackendDest & {
   readonly key: string
   /** Whether the client returned to its home backend. */
   readonly isHome: boolean
+  /** ms that the request has waited in the queue. */
+  readonly waited: number
 }

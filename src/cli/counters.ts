@@ -7,14 +7,17 @@ export interface ServiceCounters extends Counters {
   handshakeFailures: number
   /** Clients over `maxConnections`. */
   turnedAway: number
+  /** Requests that wait for a backend now. */
+  queued: number
 }
 
 /** Adds up the counters of several services. */
 export function addUpServices(all: readonly Readonly<ServiceCounters>[]): ServiceCounters {
-  const sum = { ...addUp(all), handshakeFailures: 0, turnedAway: 0 }
-  for (const { handshakeFailures, turnedAway } of all) {
+  const sum = { ...addUp(all), handshakeFailures: 0, turnedAway: 0, queued: 0 }
+  for (const { handshakeFailures, turnedAway, queued } of all) {
     sum.handshakeFailures += handshakeFailures
     sum.turnedAway += turnedAway
+    sum.queued += queued
   }
   return sum
 }

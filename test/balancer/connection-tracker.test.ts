@@ -6,7 +6,7 @@ import { type ConnectionEvents, createServer, handler, type Limits } from '../..
 import { createStickyServer } from '../../src/sticky/index.ts'
 import { Backend, connect, deadPort, listen, type Peer } from '../helpers/net.ts'
 import { startProxy, Watch } from '../helpers/proxy.ts'
-import { ask, balancerOf, CLIENT, idle, Named, request, requestHead, statusOf, until } from './support.ts'
+import { ask, balancerOf, CLIENT, idle, lookUp, Named, request, requestHead, statusOf, until } from './support.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
 
@@ -137,7 +137,7 @@ describe('the count of a connection', () => {
     const asked = new Promise<void>((isAsked) => {
       void startProxy({
         lookup: async (head, client) => {
-          const route = balancer.lookup(head, client)
+          const route = lookUp(balancer, head, client)
           isAsked()
           await new Promise<void>((resolve) => {
             go = resolve
@@ -203,9 +203,9 @@ describe('the count of a connection', () => {
     const tell = (name: string, more: object) => channel(`badass:connection:${name}`).publish({ connection, ...more })
     const counts = () => balancer.backends.map(({ connections }) => connections)
     const head = requestHead()
-    tell('routed', { head, dest: balancer.lookup(head, CLIENT) })
+    tell('routed', { head, dest: lookUp(balancer, head, CLIENT) })
     expect(counts()).toEqual([1, 0])
-    tell('routed', { head, dest: balancer.lookup(head, CLIENT) })
+    tell('routed', { head, dest: lookUp(balancer, head, CLIENT) })
     expect(counts()).toEqual([0, 1])
     tell('routed', { head, dest: { port: 3 } })
     expect(counts()).toEqual([0, 0])

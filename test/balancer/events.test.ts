@@ -2,7 +2,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { ProxyError } from '../../src/proxy/index.ts'
 import { deadPort } from '../helpers/net.ts'
 import { startProxy } from '../helpers/proxy.ts'
-import { ask, balancerOf, CLIENT, eventsOf, Named, nameIn, requestHead, statusOf, stickyOf } from './support.ts'
+import { ask, balancerOf, CLIENT, eventsOf, lookUp, Named, nameIn, requestHead, statusOf, stickyOf } from './support.ts'
 
 const TWO = [
   { port: 1, id: 'a' },
@@ -50,9 +50,9 @@ describe('the events', () => {
     balancer.on('down', ({ id, state, failures, lastError }, error) => {
       downs.push(`${id} ${state} ${failures}: ${error.message} ${lastError?.message}`)
     })
-    const route = balancer.lookup(requestHead(), stickyOf('a'), CLIENT)!
-    balancer.errback(refused('one'), route, requestHead())
-    balancer.errback(refused('two'), route, requestHead())
+    const route = lookUp(balancer, requestHead(), stickyOf('a'), CLIENT)!
+    void balancer.errback(refused('one'), route, requestHead())
+    void balancer.errback(refused('two'), route, requestHead())
     expect(downs).toEqual(['a down 1: one one'])
     expect(statusOf(balancer, 'a')).toMatchObject({ failures: 2, lastError: { message: 'two' } })
   })
@@ -73,7 +73,7 @@ describe('the events', () => {
     const balancer = balancerOf({ backends: TWO })
     const errors: unknown[] = []
     balancer.on('error' as 'up', (error) => void errors.push(error))
-    balancer.errback(refused(), balancer.lookup(requestHead(), CLIENT)!, requestHead())
+    void balancer.errback(refused(), lookUp(balancer, requestHead(), CLIENT)!, requestHead())
     expect(errors).toEqual([])
   })
 })

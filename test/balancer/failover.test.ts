@@ -16,6 +16,7 @@ import {
   cookieIn,
   eventsOf,
   idle,
+  lookUp,
   Named,
   nameIn,
   request,
@@ -181,8 +182,8 @@ describe('a client of a backend that goes down', () => {
     const upstream = await backend.next()
     await upstream.until('\r\n\r\n')
     const down = once(balancer, 'down')
-    const route = balancer.lookup(requestHead(), CLIENT)!
-    balancer.errback(new ProxyError('CONNECT_FAILED', 'connect', new Error('refused')), route, requestHead())
+    const route = lookUp(balancer, requestHead(), CLIENT)!
+    void balancer.errback(new ProxyError('CONNECT_FAILED', 'connect', new Error('refused')), route, requestHead())
     await down
     upstream.write('still here')
     await client.until('still here')

@@ -33,10 +33,10 @@ describe("the user's own hooks", () => {
       (balancer) => {
         const mine = (route: Route | undefined) => route && { ...route, mine: true }
         return createStickyServer<Route & { mine: boolean }>(
-          async (head, sticky, client) => mine(balancer.lookup(head, sticky, client)),
+          async (head, sticky, client) => mine(await balancer.lookup(head, sticky, client)),
           async (error, dest, head) => {
             expect(dest?.mine).toBe(true)
-            const next = balancer.errback(error, dest, head)
+            const next = await balancer.errback(error, dest, head)
             return next && 'backend' in next ? mine(next) : next
           },
         )

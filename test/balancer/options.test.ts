@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { Balancer, type BalancerOptions, createBalancer } from '../../src/balancer/index.ts'
-import { balancerOf, CLIENT, requestHead } from './support.ts'
+import { balancerOf, CLIENT, lookUp, requestHead } from './support.ts'
 
-const OPTIONS = 'backends, algorithm, key, failover, health, backoff, secret, dns'
+const OPTIONS = 'backends, algorithm, key, failover, queue, health, backoff, secret, dns'
 const COMMON = 'weight, maxConnections, backup, tls, sendProxy'
 const KEY = "'client', 'path', 'header:', 'cookie:' or 'query:' with a name, or a function"
 const SECRET = 'a string or bytes, not empty, or a list of them'
@@ -100,6 +100,21 @@ describe('the options', () => {
       `dns.interval: expected milliseconds (an integer from 0 to ${DAY}; 0 for the answers' own), got -1`,
     ],
     ['a time-out', { dns: { timeout: 0 } }, `dns.timeout: expected milliseconds (an integer from 1 to ${DAY}), got 0`],
+    [
+      'a time in the queue',
+      { queue: 0 },
+      `queue: expected milliseconds (an integer from 1 to ${DAY}), or an object, got 0`,
+    ],
+    [
+      'a queue without a time',
+      { queue: { size: 5 } },
+      `queue.timeout: expected milliseconds (an integer from 1 to ${DAY}), got undefined`,
+    ],
+    [
+      'a size of the queue',
+      { queue: { timeout: 5, size: 0 } },
+      'queue.size: expected an integer from 1 to 1000000, got 0',
+    ],
   ])('%s: %j', (_, options, message) => {
     refused(() => createBalancer(options as BalancerOptions), message)
     const balancer = balancerOf({ backends: [{ port: 1 }] })
@@ -238,7 +253,7 @@ describe('what is taken', () => {
     const backends = Object.freeze([Object.freeze({ port: 1, tls: Object.freeze({ servername: 'x' }) })])
     const balancer = balancerOf(Object.freeze({ backends, dns: Object.freeze({}) }))
     balancer.update(Object.freeze({ backends }))
-    expect(balancer.lookup(requestHead(), CLIENT)).toMatchObject({ port: 1 })
+    expect(lookUp(balancer, requestHead(), CLIENT)).toMatchObject({ port: 1 })
   })
 
   it('each address as text that names it', () => {

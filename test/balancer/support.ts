@@ -9,7 +9,7 @@ import {
   type BalancerOptions,
   createBalancer,
 } from '../../src/balancer/index.ts'
-import { parseHead } from '../../src/parser/index.ts'
+import { type Head, parseHead } from '../../src/parser/index.ts'
 import type { ClientInfo } from '../../src/proxy/index.ts'
 import { readAll } from '../helpers/bytes.ts'
 import { connect, listen } from '../helpers/net.ts'
@@ -45,9 +45,17 @@ export function request(first = 'GET / HTTP/1.1', ...lines: string[]): string {
   return [first, 'Host: a', 'Connection: close', ...lines, '', ''].join('\r\n')
 }
 
+/** The Route that a lookup returns at once. */
+export function lookUp(balancer: Balancer, head: Head, ...rest: [ClientInfo] | [string | undefined, ClientInfo]) {
+  const [sticky, client = sticky as ClientInfo] = rest
+  const route = balancer.lookup(head, typeof sticky === 'string' ? sticky : undefined, client)
+  if (route instanceof Promise) throw new Error('the request waits')
+  return route
+}
+
 /** The Route of a client without a home. */
 export function choose(balancer: Balancer, client = CLIENT): string | undefined {
-  return balancer.lookup(requestHead(), client)?.backend.id
+  return lookUp(balancer, requestHead(), client)?.backend.id
 }
 
 /** The Routes of a number of clients without a home, in order. */
@@ -57,13 +65,13 @@ export function chooseMany(balancer: Balancer, count: number): (string | undefin
 
 /** The Route of a client with this sticky value. */
 export function comeBack(balancer: Balancer, sticky: string | undefined): string | undefined {
-  return balancer.lookup(requestHead(), sticky, CLIENT)?.backend.id
+  return lookUp(balancer, requestHead(), sticky, CLIENT)?.backend.id
 }
 
 /** The sticky value of this id, made by an unrelated balancer. */
 export function stickyOf(id: string, secret?: BalancerOptions['secret']): string {
   const other = createBalancer({ backends: [{ port: 1, id }], secret })
-  const { sticky } = other.lookup(requestHead(), CLIENT)!
+  const { sticky } = lookUp(other, requestHead(), CLIENT)!
   other.close()
   return sticky
 }
@@ -79,6 +87,7 @@ export async function until(isSo: () => boolean): Promise<void> {
   let wake: () => void = () => undefined
   const heard = () => wake()
   const names = [
+    'request:start',
     'connection:routed',
     'connection:connecting',
     'connection:connected',

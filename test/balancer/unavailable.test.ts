@@ -4,7 +4,7 @@ import { createServer, ProxyError } from '../../src/proxy/index.ts'
 import { createStickyServer } from '../../src/sticky/index.ts'
 import { connect, deadPort, listen } from '../helpers/net.ts'
 import { withoutDate } from '../helpers/proxy.ts'
-import { ask, balancerOf, CLIENT, request, requestHead, stickyOf } from './support.ts'
+import { ask, balancerOf, CLIENT, lookUp, request, requestHead, stickyOf } from './support.ts'
 
 const BODY = '503 Service Unavailable: no backend is available\n'
 const answer = (retryAfter: number, body = BODY) =>
@@ -65,7 +65,7 @@ describe('Retry-After', () => {
     return Number((response as Response).headers.get('Retry-After'))
   }
   const fail = (balancer: ReturnType<typeof balancerOf>, id: string) => {
-    balancer.errback(refused(), balancer.lookup(requestHead(), stickyOf(id), CLIENT)!, requestHead())
+    void balancer.errback(refused(), lookUp(balancer, requestHead(), stickyOf(id), CLIENT)!, requestHead())
   }
 
   it('is the time until the next probe of a backend that is down', () => {

@@ -10,6 +10,7 @@ import {
   clientAt,
   comeBack,
   eventsOf,
+  lookUp,
   requestHead,
   statusOf,
   stickyOf,
@@ -21,8 +22,8 @@ const C = { port: 3, id: 'c' }
 const QUIET = { backoff: { min: 600_000, max: 600_000 } }
 
 function fail(balancer: Balancer, id: string): void {
-  const route = balancer.lookup(requestHead(), stickyOf(id), CLIENT)!
-  balancer.errback(new ProxyError('CONNECT_FAILED', 'connect', new Error('refused')), route, requestHead())
+  const route = lookUp(balancer, requestHead(), stickyOf(id), CLIENT)!
+  void balancer.errback(new ProxyError('CONNECT_FAILED', 'connect', new Error('refused')), route, requestHead())
 }
 
 describe('update', () => {
@@ -44,7 +45,7 @@ describe('update', () => {
     const plain = { port: backend.port, id: 'plain' }
     const balancer = balancerOf({ backends: [a, plain, B], ...QUIET })
     const server = createServer({
-      lookup: (head, client) => balancer.lookup(head, stickyOf('plain'), client),
+      lookup: (head, client) => lookUp(balancer, head, stickyOf('plain'), client),
       errback: balancer.errback,
     })
     const client = await connect(await listen(server))
@@ -115,7 +116,7 @@ describe('update', () => {
     expect(comeBack(balancer, stickyOf('a'))).toBeUndefined()
     balancer.update({ backends, algorithm: 'hash', key: 'path', ...QUIET })
     expect(comeBack(balancer, stickyOf('a'))).not.toBe('a')
-    const at = (address: string) => balancer.lookup(requestHead(), clientAt(address))!.backend.id
+    const at = (address: string) => lookUp(balancer, requestHead(), clientAt(address))!.backend.id
     expect(new Set(['1', '2', '3', '4', '5', '6', '7', '8'].map((n) => at(`10.0.0.${n}`))).size).toBe(1)
   })
 
@@ -183,7 +184,7 @@ describe('update', () => {
     tls.servername = 'y'
     a.port = 9
     backends.push({ ...B, tls })
-    expect(balancer.lookup(requestHead(), CLIENT)).toMatchObject({ port: 1, tls: { servername: 'x' } })
+    expect(lookUp(balancer, requestHead(), CLIENT)).toMatchObject({ port: 1, tls: { servername: 'x' } })
     expect(balancer.backends).toHaveLength(1)
   })
 })

@@ -148,6 +148,14 @@ test('replaces a crashed backend by another, which keeps the sessions that start
   expect(await demo.said('is down')).toContain(`backend ${first.home} is down: connect ECONNREFUSED`)
 })
 
+test('a visit while all backends restart waits, and is answered', async () => {
+  const demo = start(0)
+  const url = await demo.address()
+  expect((await fetch(`${url}restart`, { method: 'POST' })).status).toBe(204)
+  expect((await visit(url)).visits).toBe('1')
+  expect(await demo.said('is up')).toContain('is down')
+})
+
 test('exits with 1 and one line if the port is in use', async () => {
   const port = await listen(net.createServer())
   const demo = start(port)

@@ -93,7 +93,7 @@ describe('docs/command.md', () => {
 
   test('documents every metric', async () => {
     const snapshot = { version: '', draining: false, workers: 1, restarts: 0, backends: [], removed: [] }
-    const counters = { ...createServer(() => undefined).counters, handshakeFailures: 0, turnedAway: 0 }
+    const counters = { ...createServer(() => undefined).counters, handshakeFailures: 0, turnedAway: 0, queued: 0 }
     const take = async () => ({ ...snapshot, counters })
     const names = [...(await new Metrics(take, async () => '').text()).matchAll(/^# HELP (\S+)/gm)]
     const rows = [...page.matchAll(/^\| `(badass_\w+)` /gm)].map(([, name]) => name)

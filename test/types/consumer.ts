@@ -112,16 +112,24 @@ export const sticky = [
   createStickyServer(balancer.lookup, () => new Response('sorry', { status: 503 })),
   // @ts-expect-error: without a sticky value no client would ever come back
   createStickyServer(() => ({ ...dest })),
-  createStickyServer<Mine>((head, value, client) => spread(balancer.lookup(head, value, client)), balancer.errback, {
-    modify: (head, given, request) => {
-      expectType<string | undefined>()(given.mine, true)
-      head.headers['X-Mine'] = given.mine
-      head.headers['X-Asked'] = request.target
+  createStickyServer<Mine>(
+    async (head, value, client) => spread(await balancer.lookup(head, value, client)),
+    balancer.errback,
+    {
+      modify: (head, given, request) => {
+        expectType<string | undefined>()(given.mine, true)
+        head.headers['X-Mine'] = given.mine
+        head.headers['X-Asked'] = request.target
+      },
     },
-  }),
-  createStickyServer<Mine>((head, value, client) => spread(balancer.lookup(head, value, client)), undefined, {
-    modify: (_head, given) => expectType<string>()(given.mine, true),
-  }),
+  ),
+  createStickyServer<Mine>(
+    async (head, value, client) => spread(await balancer.lookup(head, value, client)),
+    undefined,
+    {
+      modify: (_head, given) => expectType<string>()(given.mine, true),
+    },
+  ),
 ]
 
 const {

@@ -26,6 +26,7 @@ const TOTALS: Row<Snapshot>[] = [
   ['badass_connections_accepted_total', Counter, 'Client connections accepted.', ({ counters }) => counters.accepted],
   ['badass_connections_connected_total', Counter, 'Backends reached.', ({ counters }) => counters.connected],
   ['badass_requests_total', Counter, 'Requests routed.', ({ counters }) => counters.requests],
+  ['badass_requests_queued', Gauge, 'Requests that wait for a backend.', ({ counters }) => counters.queued],
   ['badass_connections_reused_total', Counter, 'Requests on a reused connection.', ({ counters }) => counters.reuses],
   ['badass_retries_total', Counter, 'Requests sent again on another connection.', ({ counters }) => counters.retries],
   ['badass_bad_heads_total', Counter, 'Request heads refused.', ({ counters }) => counters.badHeads],

@@ -25,6 +25,7 @@ const OPTIONS: readonly (readonly [flags: string, isList?: true])[] = [
   ['--sticky [name]'],
   ['--secret-file <file>'],
   ['--failover <mode>'],
+  ['--queue <time>'],
   ['--health <check>'],
   ['--dns-server <ip>', true],
   ['--dns-interval <time>'],

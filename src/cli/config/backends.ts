@@ -1,4 +1,4 @@
-import { type HealthOptions, isKey, validateBalancer } from '../../balancer/index.ts'
+import { type HealthOptions, isKey, type QueueOptions, validateBalancer } from '../../balancer/index.ts'
 import { hostPort } from '../../proxy/index.ts'
 import { StickyCookie } from '../../sticky/index.ts'
 import { integer } from '../../validate.ts'
@@ -113,6 +113,11 @@ const HEALTH = is.map(
   (health) => health as HealthOptions,
 )
 
+const QUEUE = is.map(
+  is.object({ timeout: is.time(), size: is.whole(integer(0, 2 ** 31 - 1)) }, `${syntax.QUEUE_FORMS}, or an object`),
+  (queue) => queue as QueueOptions,
+)
+
 /** How clients are spread over backends: for the whole service, or for one pool. */
 export const BALANCING = {
   backends: is.listOf(is.orText(syntax.splitTarget, BACKEND), idOf),
@@ -123,5 +128,6 @@ export const BALANCING = {
   algorithm: is.oneOf('round-robin', 'least-connections', 'random-two', 'hash'),
   key: is.text<Config['key']>('client, path, header:NAME, cookie:NAME or query:NAME', isKey),
   failover: is.oneOf('redispatch', 'persist'),
+  queue: is.judged('queue', is.orText(syntax.splitQueue, QUEUE), (queue) => validateBalancer({ queue })),
   health: is.judged('health', is.orText(syntax.splitHealth, HEALTH), (health) => validateBalancer({ health })),
 }

@@ -1,5 +1,12 @@
 import type { Readable } from 'node:stream'
-import type { BackendOptions, BalancerOptions, DnsOptions, HealthOptions, KeyName } from '../../balancer/index.ts'
+import type {
+  BackendOptions,
+  BalancerOptions,
+  DnsOptions,
+  HealthOptions,
+  KeyName,
+  QueueOptions,
+} from '../../balancer/index.ts'
 import type { Head } from '../../parser/index.ts'
 import type { ClientInfo, Dest, Limits, ProxyError } from '../../proxy/index.ts'
 import type { RouteOptions } from '../../router/index.ts'
@@ -55,6 +62,7 @@ export interface PoolSettings {
   /** What the algorithm `hash` hashes. */
   key: KeyName
   failover: NonNullable<BalancerOptions['failover']>
+  queue: QueueOptions | undefined
   health: HealthOptions | undefined
   sticky: StickySettings | undefined
 }

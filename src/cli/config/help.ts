@@ -24,6 +24,7 @@ Balancing
   --sticky[=NAME]          keep each client at one backend by a cookie
   --secret-file FILE       keys that sign the cookie, one per line, newest first
   --failover MODE          if a client's backend is down: redispatch or persist
+  --queue TIME[,size=N]    wait so long if all backends are full or down
   --health CHECK           tcp or /path, then any of ,interval=2s ,timeout=1s
                            ,rise=2 ,fall=3 ,status=200-399 ,host=NAME
   --dns-server IP          DNS server; repeatable

@@ -145,12 +145,13 @@ async function readToken(place: string, path: string): Promise<string> {
   return token
 }
 
-function balancingOf({ backends = [], algorithm, key, failover, health, sticky }: Settings): PoolSettings {
+function balancingOf({ backends = [], algorithm, key, failover, queue, health, sticky }: Settings): PoolSettings {
   return {
     backends,
     algorithm: algorithm ?? 'round-robin',
     key: key ?? 'client',
     failover: failover ?? 'redispatch',
+    queue,
     health,
     sticky,
   }

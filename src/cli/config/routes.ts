@@ -12,7 +12,12 @@ function orFalse<T>(read: is.Reader<T>): is.Reader<T | false> {
   return (value, place) => (value === false ? false : read(value, place))
 }
 
-const POOL_SHAPE = { ...BALANCING, sticky: orFalse(BALANCING.sticky), health: orFalse(BALANCING.health) }
+const POOL_SHAPE = {
+  ...BALANCING,
+  sticky: orFalse(BALANCING.sticky),
+  queue: orFalse(BALANCING.queue),
+  health: orFalse(BALANCING.health),
+}
 /** The settings of a pool as they were given. */
 export type GivenPool = is.Values<typeof POOL_SHAPE>
 
@@ -83,7 +88,7 @@ function namedPool(name: string, given: GivenPool, main: PoolSettings, report: R
 }
 
 /** A pool has the settings beside the routes, unless it sets its own. Its cookie has a name of its own. */
-function poolOf(name: string, { sticky, health, ...given }: GivenPool, main: PoolSettings): Pool {
+function poolOf(name: string, { sticky, queue, health, ...given }: GivenPool, main: PoolSettings): Pool {
   const own = sticky && { ...sticky, name: sticky.name === COOKIE_NAME ? `${COOKIE_NAME}-${name}` : sticky.name }
   const inherited = main.sticky && { ...main.sticky, name: `${main.sticky.name}-${name}` }
   return {
@@ -92,6 +97,7 @@ function poolOf(name: string, { sticky, health, ...given }: GivenPool, main: Poo
     ...given,
     name,
     sticky: sticky === undefined ? inherited : own || undefined,
+    queue: queue === undefined ? main.queue : queue || undefined,
     health: health === undefined ? main.health : health || undefined,
   }
 }

@@ -20,6 +20,7 @@ export const TARGET_FORMS = 'PORT, HOST:PORT, [IPV6]:PORT, unix:PATH, dns:NAME:P
 export const ROUTE_FORMS = '[HOST][/PATH]=TARGET,TARGET'
 export const ADMIN_FORMS = '[HOST:]PORT'
 export const HEALTH_FORMS = 'tcp or a path such as /healthz'
+export const QUEUE_FORMS = 'a time such as 5s'
 
 /** The options of a target, and whether each has a value. */
 const TARGET_OPTIONS = {
@@ -31,6 +32,7 @@ const TARGET_OPTIONS = {
   'send-proxy': 'maybe',
 } as const
 const LISTEN_OPTIONS = { mode: true, group: true, tls: false } as const
+const QUEUE_OPTIONS = { size: true } as const
 const HEALTH_OPTIONS = { interval: true, timeout: true, rise: true, fall: true, status: true, host: true } as const
 
 /** 'unix:/run/x.sock,mode=660' → { path: '/run/x.sock', mode: '660' }. @throws {SyntaxMistake} */
@@ -107,6 +109,12 @@ export function splitHealth(text: string): Raw {
   const [type = '', ...options] = text.split(',')
   if (type !== 'tcp' && !type.startsWith('/')) throw new SyntaxMistake(`expected ${HEALTH_FORMS}, got ${show(type)}`)
   return { ...(type === 'tcp' ? { type } : { path: type }), ...splitOptions(options, HEALTH_OPTIONS) }
+}
+
+/** '5s,size=100' → { timeout: '5s', size: '100' }. @throws {SyntaxMistake} */
+export function splitQueue(text: string): Raw {
+  const [timeout = '', ...options] = text.split(',')
+  return { timeout, ...splitOptions(options, QUEUE_OPTIONS) }
 }
 
 function splitOptions(options: readonly string[], known: Readonly<Record<string, boolean | 'maybe'>>): Raw {

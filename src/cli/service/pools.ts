@@ -11,8 +11,8 @@ export type PoolOptions = ReadonlyMap<string, BalancerOptions>
 export function poolOptions(config: Config, targets: Targets, clientAddress: KeyOf): PoolOptions {
   const { backoff, secret, dns } = config
   return new Map(
-    poolsOf(config).map(({ name, algorithm, failover, health, key }) => {
-      const options = { algorithm, failover, health, backoff, secret, dns }
+    poolsOf(config).map(({ name, algorithm, failover, queue, health, key }) => {
+      const options = { algorithm, failover, queue, health, backoff, secret, dns }
       return [name, { ...options, backends: targets.get(name), key: key === 'client' ? clientAddress : key }]
     }),
   )
@@ -75,6 +75,12 @@ export class Pools implements Controls {
 
   get backends(): BackendStatus[] {
     return statusesOf(this.#balancers, ({ backends }) => backends)
+  }
+
+  /** Number of requests that wait for a backend. */
+  get queued(): number {
+    const all = [...this.#balancers.values(), ...this.#removed.values()]
+    return all.reduce((sum, { queued }) => sum + queued, 0)
   }
 
   get removed(): BackendStatus[] {

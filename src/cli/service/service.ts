@@ -120,7 +120,7 @@ export class Service {
 
   /** Counters since the start, across reloads. */
   get counters(): ServiceCounters {
-    return { ...this.#generations.counters, ...this.#admission.counters }
+    return { ...this.#generations.counters, ...this.#admission.counters, queued: this.pools.queued }
   }
 
   /**

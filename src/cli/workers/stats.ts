@@ -28,7 +28,7 @@ export class FleetStats {
     const last = this.#last.get(member)
     this.#last.delete(member)
     if (!last) return
-    this.#gone = addUpServices([this.#gone, { ...last.counters, open: 0 }])
+    this.#gone = addUpServices([this.#gone, { ...last.counters, open: 0, queued: 0 }])
     for (const backend of last.backends) addTo(this.#goneOfBackends, { ...backend, connections: 0 })
     const known = new Set(this.#known.map(keyOf))
     for (const key of this.#goneOfBackends.keys()) if (!known.has(key)) this.#goneOfBackends.delete(key)

@@ -84,6 +84,7 @@ test('the metrics show the state', async () => {
     badass_connections_accepted_total: COUNTERS.accepted,
     badass_connections_connected_total: COUNTERS.connected,
     badass_requests_total: COUNTERS.requests,
+    badass_requests_queued: COUNTERS.queued,
     badass_connections_reused_total: COUNTERS.reuses,
     badass_retries_total: COUNTERS.retries,
     badass_bad_heads_total: COUNTERS.badHeads,

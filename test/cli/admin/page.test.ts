@@ -80,7 +80,9 @@ test('the page shows the current backends as text, and sends no request to anoth
     expect.stringMatching(/^for /),
     expect.stringMatching(/^for \d\d?\u202fs$/),
   ])
-  expect(await texts(page, '#summary')).toEqual(['1 up · 1 draining · 1 down · 5 connections to removed backends'])
+  expect(await texts(page, '#summary')).toEqual([
+    '1 up · 1 draining · 1 down · 6 requests waiting · 5 connections to removed backends',
+  ])
   expect(await texts(page, '[data-part=connections]')).toEqual(['12 / 24', '0', '0'])
   expect(await texts(page, '[data-part=error]')).toEqual(['', `connect ${EVIL}`, ''])
   expect(await texts(page, '[data-part=toggle]')).toEqual(['Drain', 'Drain', 'Bring back'])

@@ -83,6 +83,7 @@ export const COUNTERS: ServiceCounters = {
   bytesWritten: 1_234_567,
   handshakeFailures: 4,
   turnedAway: 5,
+  queued: 6,
   outcomes: { ...addUp([]).outcomes, ok: 5, NO_DESTINATION: 4 },
 }
 

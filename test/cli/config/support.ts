@@ -13,6 +13,7 @@ export const DEFAULTS: Config = {
   algorithm: 'round-robin',
   key: 'client',
   failover: 'redispatch',
+  queue: undefined,
   health: undefined,
   sticky: undefined,
   secret: undefined,

@@ -178,13 +178,14 @@ export class Backends {
   }
 }
 
-function summary({ backends, removed }) {
+function summary({ backends, removed, counters }) {
   const { up, draining, down } = countStates(backends)
   const open = removed.reduce((sum, { connections }) => sum + connections, 0)
   const parts = [
     backends.length > 0 && `${up} up`,
     draining > 0 && `${draining} draining`,
     down > 0 && `${down} down`,
+    counters.queued > 0 && `${plural(counters.queued, 'request')} waiting`,
     open > 0 && `${plural(open, 'connection')} to removed backends`,
   ]
   return parts.filter(Boolean).join(' · ')

@@ -1,0 +1,31 @@
+/** A snapshot of a backend's state and counters. */
+export interface BackendStatus {
+  id: string
+  /** 'host:port', '[::1]:port' or 'unix:/path'. */
+  address: string
+  /** The DNS name that it came from, as in 'dns:app.internal:3000' or 'srv:_http._tcp.app.internal'. */
+  source: string | undefined
+  state: 'up' | 'down'
+  draining: boolean
+  /** When the drain began, in ms since 1970; undefined when it is not draining. */
+  drainingSince: number | undefined
+  backup: boolean
+  weight: number
+  maxConnections: number
+  /** Open connections. With `requests: 'every'`: exchanges under way, and tunnels. */
+  connections: number
+  /** Connections established so far. */
+  total: number
+  /** Failed connects for clients. */
+  failures: number
+  /** Bytes received from its clients, open connections included. */
+  bytesRead: number
+  /** Bytes sent to its clients, open connections included. */
+  bytesWritten: number
+  /** When `state` last changed, in ms since 1970. */
+  since: number
+  /** When a backend that is down is probed next, in ms since 1970. */
+  retryAt: number | undefined
+  /** The last failed connect or health check; `at` is in ms since 1970. */
+  lastError: { message: string; at: number } | undefined
+}
