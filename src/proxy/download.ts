@@ -1,5 +1,5 @@
 import net from 'node:net'
-import type { BodyScanner } from '../parser/index.ts'
+import type { BodyError, BodyScanner } from '../parser/index.ts'
 import type { BackendConnection } from './backend-connection.ts'
 import { BodyFlow } from './body-flow.ts'
 import type { ExchangeContext } from './exchange-context.ts'
@@ -8,6 +8,8 @@ import { confirmEnd } from './tunnel/index.ts'
 export interface DownloadEvents {
   /** The last byte was written. */
   responseEnded(): void
+  /** The backend has ended before the last byte. */
+  responseCut(error: BodyError): void
 }
 
 /** Sends the rest of a response body that did not arrive with its head. */
@@ -59,7 +61,7 @@ export class Download {
     confirmEnd(this.#backend.stream, () => {
       if (this.#isStopped || this.#context.machine.state !== 'Responding') return
       const error = this.#flow.end()
-      if (error) this.#context.failed('BAD_RESPONSE_BODY', error)
+      if (error) this.#events.responseCut(error)
       else this.#events.responseEnded()
     })
   }

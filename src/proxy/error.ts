@@ -25,7 +25,7 @@ const FAILURES = {
   RESPONSE_HEAD_TIMEOUT: [504, 'the response head took longer than responseHeadTimeout'],
   MODIFY_FAILED: [502, 'modify threw or rejected'],
   REPLY_FAILED: [undefined, 'the Response body or Readable that a hook returned failed'],
-  CLIENT_GONE: [undefined, 'the client closed its side, and no response came'],
+  CLIENT_GONE: [undefined, 'the client closed its side, and no complete response came'],
   CLIENT_RESET: [undefined, 'the client reset the connection'],
   BACKEND_RESET: [undefined, 'the backend reset the connection'],
   DESTROYED: [undefined, 'destroy() or the end of a drain closed the connection'],

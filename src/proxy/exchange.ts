@@ -1,41 +1,33 @@
-import net from 'node:net'
+import type net from 'node:net'
 import { type BodyError, type BodyFraming, BodyScanner, type Head } from '../parser/index.ts'
-import type { BackendConnection, BackendUser } from './backend-connection.ts'
+import type { BackendConnection } from './backend-connection.ts'
 import { Download, type DownloadEvents } from './download.ts'
 import type { ExchangeContext, Outgoing } from './exchange-context.ts'
 import { checkFraming } from './framing.ts'
 import { InterimHeads } from './interim-heads.ts'
-import { announce, isLogin, isUnasked, mayPersist, planResponse, type ResponsePlan } from './plan.ts'
+import { announce, isUnasked, mayPersist, planResponse, type ResponsePlan } from './plan.ts'
 import { isInterim } from './reader.ts'
 import type { RequestReader } from './request-reader.ts'
+import { RequestSender, type RequestSenderUser } from './request-sender.ts'
 import { settle, writeTogether } from './socket.ts'
 import { LINGER_MS } from './states.ts'
-import { Upload, type UploadEvents } from './upload.ts'
 
 const NOTHING: Buffer = Buffer.alloc(0)
 
-function turnEnded(exchange: Exchange): void {
-  exchange.sendNow()
-}
-
 /** One request and its response, with `requests: 'every'`. */
-export class Exchange implements BackendUser, UploadEvents, DownloadEvents {
+export class Exchange implements RequestSenderUser, DownloadEvents {
   readonly #client: net.Socket
   readonly #requests: RequestReader
   readonly #backend: BackendConnection
   readonly #request: Outgoing
   readonly #context: ExchangeContext
-  /** Sends the request's body, unless all of it arrived with the head. */
-  #upload: Upload | undefined
+  readonly #sender: RequestSender
   #interims: InterimHeads | undefined
   /** Sends the response's body, unless all of it arrived with the head. */
   #download: Download | undefined
-  #isRequestDone = false
   #isResponseDone = false
   /** The backend has sent a byte. */
   #hasAnswered = false
-  /** Sends the request at the end of the event loop's turn. */
-  #waiting: NodeJS.Immediate | undefined
   #isOver = false
   #response: ResponsePlan | undefined
   /** No byte followed the response. */
@@ -59,6 +51,7 @@ export class Exchange implements BackendUser, UploadEvents, DownloadEvents {
     this.#backend = backend
     this.#request = request
     this.#context = context
+    this.#sender = new RequestSender(requests, backend, request, context, this)
   }
 
   get keepsUp(): boolean {
@@ -68,56 +61,28 @@ export class Exchange implements BackendUser, UploadEvents, DownloadEvents {
   /** Whether the backend's connection can be used for another exchange. */
   get isBackendReusable(): boolean {
     const { plan } = this.#request
-    const areDone = this.#isRequestDone && this.#isResponseDone && this.#isClean
+    const { isDone, isEndPassed } = this.#sender
+    const areDone = isDone && this.#isResponseDone && this.#isClean && !isEndPassed
     const isFree = this.#download?.isBackendReusable !== false && !this.#backend.isOver
     return areDone && isFree && plan.keepsBackend && this.#response?.keepsBackend === true
   }
 
-  /**
-   * Sends the request. A reused socket gets it at the end of the event loop's turn. Bytes or an end that arrive before
-   * that do not answer this request. The request then goes to a fresh connection.
-   */
+  /** Sends the request. */
   start(): void {
-    this.#context.machine.enter('AwaitingResponse')
-    if (this.#backend.requests++ === 0 || !(this.#backend.stream instanceof net.Socket)) return this.#send()
-    this.#waiting = setImmediate(turnEnded, this)
+    this.#sender.start()
   }
 
-  /** The turn of the event loop in which the exchange started has ended. */
-  sendNow(): void {
-    this.#waiting = undefined
-    if (this.#backend.isOver) this.#context.unsent()
-    else this.#send()
-  }
-
-  /** Sends the head and the part of the body that has arrived. The rest follows as it arrives. */
-  #send(): void {
-    const { head, body, plan } = this.#request
-    const { stream } = this.#backend
-    this.#backend.user = this
-    this.#context.reporter.sent()
-    if (isLogin(head)) this.#backend.isPrivate = true
-    if (body || plan.body.kind === 'none') {
-      this.#isRequestDone = true
-      this.#context.timeout.start('response head', stream)
-      if (body) writeTogether(stream, head.bytes(), body)
-      else stream.write(head.bytes())
-      return
-    }
-    this.#upload = new Upload(this.#requests, stream, plan, this.#context, this)
-    stream.cork()
-    stream.write(head.bytes())
-    this.#requests.readBody(this.#upload)
-    stream.uncork()
+  /** The client has ended its side after the request. */
+  clientEnded(): void {
+    this.#sender.passEnd()
   }
 
   /** Releases both sides. */
   stop(): void {
-    clearImmediate(this.#waiting)
     this.#context.timeout.release()
     this.#backend.user = undefined
     this.#backend.lends(false)
-    this.#upload?.stop()
+    this.#sender.stop()
     this.#interims?.stop()
     this.#download?.stop()
   }
@@ -151,7 +116,9 @@ export class Exchange implements BackendUser, UploadEvents, DownloadEvents {
   }
 
   #unanswered(cause?: Error): void {
-    if (this.#backend.requests > 1 && !this.#hasAnswered) this.#context.stale(cause)
+    const { isEndPassed } = this.#sender
+    if (isEndPassed && !cause) this.#context.failed('CLIENT_GONE')
+    else if (this.#backend.requests > 1 && !this.#hasAnswered && !isEndPassed) this.#context.stale(cause)
     else this.#context.failed('NO_RESPONSE', cause)
   }
 
@@ -163,10 +130,9 @@ export class Exchange implements BackendUser, UploadEvents, DownloadEvents {
 
   requestEnded(): void {
     const { machine, timeout } = this.#context
-    this.#isRequestDone = true
-    this.#requests.hold()
-    if (this.#isResponseDone) this.#exchanged(this.#persists)
-    else if (machine.state === 'AwaitingResponse') timeout.start('response head', this.#backend.stream)
+    if (this.#isResponseDone) return this.#exchanged(this.#persists)
+    if (machine.state === 'AwaitingResponse') timeout.start('response head', this.#backend.stream)
+    this.#sender.passEnd()
   }
 
   /** Passes interim heads to the client, and the final head to modify. */
@@ -180,8 +146,7 @@ export class Exchange implements BackendUser, UploadEvents, DownloadEvents {
       more = scanner.rest
       scanner.reset()
       if (!isInterim(head)) return this.#modify(head, more)
-      if (this.#upload) this.#upload.gotInterim(head.status)
-      else this.#context.timeout.responseMoved()
+      this.#sender.gotInterim(head.status)
       // RFC 9110 15.2: an HTTP/1.0 client does not expect interim responses.
       if (this.#request.plan.version === 'HTTP/1.0') continue
       this.#interims ??= new InterimHeads(this.#client, this.#backend.stream)
@@ -242,7 +207,7 @@ export class Exchange implements BackendUser, UploadEvents, DownloadEvents {
     const count = scanner.push(rest, pieces)
     if (scanner.state === 'invalid') return failed('BAD_RESPONSE_BODY', scanner.error)
     const isWhole = scanner.state === 'end'
-    this.#persists = this.#mayPersist(body.kind) && (this.#hasWholeRequest || !isWhole)
+    this.#persists = this.#mayPersist(body.kind) && (this.#sender.isWhole || !isWhole)
     announce(head, this.#request.plan, this.#persists)
     machine.enter('Responding')
     timeout.start('response body', this.#backend.stream)
@@ -258,7 +223,7 @@ export class Exchange implements BackendUser, UploadEvents, DownloadEvents {
 
   /** Sends a response whose body of `length` bytes has arrived. */
   #respondWhole(head: Head, length: number, rest: Buffer): void {
-    this.#persists = this.#mayPersist('length') && this.#hasWholeRequest
+    this.#persists = this.#mayPersist('length') && this.#sender.isWhole
     announce(head, this.#request.plan, this.#persists)
     this.#context.machine.enter('Responding')
     this.#isClean = length === rest.length
@@ -267,25 +232,26 @@ export class Exchange implements BackendUser, UploadEvents, DownloadEvents {
     this.responseEnded()
   }
 
-  get #hasWholeRequest(): boolean {
-    return this.#isRequestDone || this.#upload?.isWhole === true
+  #mayPersist(body: BodyFraming['kind']): boolean {
+    const isWanted = mayPersist(this.#request.plan, body, this.#sender.isWhole)
+    return isWanted && !this.#requests.isDone && !this.#context.isDraining()
   }
 
-  #mayPersist(body: BodyFraming['kind']): boolean {
-    const isWanted = mayPersist(this.#request.plan, body, this.#hasWholeRequest)
-    return isWanted && !this.#requests.isDone && !this.#context.isDraining()
+  responseCut(error: BodyError): void {
+    if (this.#sender.isEndPassed) this.#context.failed('CLIENT_GONE')
+    else this.#context.failed('BAD_RESPONSE_BODY', error)
   }
 
   responseEnded(): void {
     this.#isResponseDone = true
     this.stop()
-    if (this.#isRequestDone) return this.#exchanged(this.#persists)
+    if (this.#sender.isDone) return this.#exchanged(this.#persists)
     // The upload called this while it sent the last bytes, and ends the exchange afterwards.
-    if (this.#hasWholeRequest) return
+    if (this.#sender.isWhole) return
     // RFC 9112 9.6: closing with unread bytes could lose the response, so read and drop the rest of the request.
     this.#context.dropBackend()
     if (this.#persists) this.#context.machine.arm(LINGER_MS, () => this.#exchanged(false))
-    this.#upload!.discard()
+    this.#sender.discard()
     if (!this.#persists) this.#exchanged(false)
   }
 

@@ -87,6 +87,10 @@ export class Exchanges implements RequestReaderEvents {
     else this.#context.left()
   }
 
+  endedAfterRequest(): void {
+    if (this.#exchange instanceof Exchange) this.#exchange.clientEnded()
+  }
+
   head(head: Head): void {
     const { settings, failed, requested, prefaced } = this.#context
     this.#count++
@@ -114,12 +118,13 @@ export class Exchanges implements RequestReaderEvents {
 
   /**
    * Finds an open connection for the request. A request that may be sent again can use the connection of any client.
-   * Other requests use the connection of this client's last request. Returns undefined if there is none.
+   * Other requests use the connection of this client's last request. Returns undefined if there is none. Before a FIN,
+   * no request may be sent again: the FIN itself may be why the backend closes.
    */
   reuse(target: StreamTarget): Duplex | undefined {
     const wanted = { key: keyOf(target), isShared: isShared(target) }
     this.#target = wanted
-    this.#backend = this.#find(wanted.key, target.retry && this.isReplayable)
+    this.#backend = this.#find(wanted.key, target.retry && this.isReplayable && !this.#requests.isDone)
     return this.#backend?.stream
   }
 

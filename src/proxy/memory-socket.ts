@@ -81,6 +81,8 @@ export function connectInMemory(server: net.Server, client: ClientInfo): Duplex 
   const ours = new MemorySocket(client)
   const theirs = new MemorySocket(client)
   MemorySocket.join(ours, theirs)
+  // A server without allowHalfOpen relies on Node to end half-open sockets.
+  theirs.allowHalfOpen = 'allowHalfOpen' in server && server.allowHalfOpen === true
   process.nextTick(() => {
     if (!theirs.destroyed) server.emit('connection', theirs)
   })

@@ -33,6 +33,8 @@ export interface RequestReaderEvents {
   invalid(error: HeadError): void
   /** The client has ended its side, inside a head if there is an error. Called after its earlier requests were served. */
   ended(error?: HeadError): void
+  /** The client has ended its side after the request that is under way. */
+  endedAfterRequest(): void
 }
 
 /** Receives the bytes of a request body. */
@@ -215,7 +217,8 @@ export class RequestReader {
   /** The client has ended its side, and all its bytes were used. */
   #finish(): void {
     if (this.#phase === 'body') return this.#body!.cut()
-    if (this.#phase === 'head') this.#events.ended(this.#hasBegun ? this.#scanner.end() : undefined)
+    if (this.#phase === 'head') return this.#events.ended(this.#hasBegun ? this.#scanner.end() : undefined)
+    if (this.#phase === 'held') this.#events.endedAfterRequest()
   }
 
   #settle(): void {

@@ -16,15 +16,15 @@ const host = '127.0.0.1'
 
 // None of these servers listens. All their connections come from badass.
 describe.each(MODES)('a server in the same process, $mode', (mode) => {
-  test('gets every request of a keep-alive connection, and its answers reach the client unmodified', async () => {
+  test('gets every request of a keep-alive connection', async () => {
     const { proxy, port } = await proxyTo(mode, { server: http.createServer(digest) })
     const agent = keepAliveAgent(1)
     for (const size of [0, 1, 5 * MIB, 3]) {
       const answer = await send(http.request({ port, host, agent, method: 'POST' }), noise(size))
       expect([size, JSON.parse(String(answer.body))]).toEqual([size, digestOf(noise(size))])
-      expect(answer.headers[MARK]).toBeUndefined()
+      expect(answer.headers[MARK]).toBe(mode.isEvery ? 'was here' : undefined)
     }
-    expect(proxy.counters).toMatchObject({ accepted: 1, connected: 1 })
+    expect(proxy.counters).toMatchObject({ accepted: 1, connected: mode.isEvery ? 4 : 1 })
   })
 
   test('answers requests that are pipelined with their bodies in one write', async () => {
@@ -86,7 +86,7 @@ describe.each(MODES)('a server in the same process, $mode', (mode) => {
     while (proxy.active.size > 0) await turn()
   })
 
-  test('can be an HTTP/2 server', async () => {
+  test.skipIf(mode.isEvery)('can be an HTTP/2 server', async () => {
     const server = http2.createServer((request, response) => {
       readAll(request).then(
         (body) => response.end(JSON.stringify(digestOf(body))),
@@ -107,7 +107,7 @@ describe.each(MODES)('a server in the same process, $mode', (mode) => {
     expect(answers).toEqual(bodies.map(digestOf))
   })
 
-  test('can be a plain net.Server that pipes', async () => {
+  test.skipIf(mode.isEvery)('can be a plain net.Server that pipes', async () => {
     const server = net.createServer((socket) => {
       socket.pipe(socket)
     })
@@ -128,11 +128,12 @@ describe.each(MODES)('a server in the same process, $mode', (mode) => {
     const { proxy, port } = await proxyTo(mode, { server })
     const client = await connect(port)
     client.end('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
-    await client.ended()
+    // If the proxy waits for a response, it resets the client.
+    await (mode.isEvery ? client.closed() : client.ended())
     while (proxy.active.size > 0) await turn()
   })
 
-  test('can start to read late without losing bytes', async () => {
+  test.skipIf(mode.isEvery)('can start to read late without losing bytes', async () => {
     const taken = new EventEmitter()
     const server = net.createServer({ allowHalfOpen: true }, (socket) => taken.emit('socket', socket))
     const { port } = await proxyTo(mode, { server })

@@ -34,9 +34,12 @@ describe.each(CASES)('$front to $back, $mode', (it) => {
     for (const [i, size] of [0, 1, 2 * MIB].entries()) {
       const answer = await send(http.request({ ...httpOptions(to), agent, method: 'POST' }), noise(size))
       expect([size, JSON.parse(String(answer.body))]).toEqual([size, digestOf(noise(size))])
-      expect([size, answer.headers[MARK]]).toEqual([size, it.isMarked && i === 0 ? 'was here' : undefined])
+      expect([size, answer.headers[MARK]]).toEqual([
+        size,
+        it.isMarked && (it.isEvery || i === 0) ? 'was here' : undefined,
+      ])
     }
-    expect(proxy.counters).toMatchObject({ accepted: 1, connected: 1 })
+    expect(proxy.counters).toMatchObject({ accepted: 1, connected: it.isEvery ? 3 : 1 })
   })
 
   test('echoes 1 MiB over a WebSocket and closes it', async () => {
@@ -65,7 +68,7 @@ describe.each(CASES)('$front to $back, $mode', (it) => {
     while (proxy.active.size > 0) await turn()
   })
 
-  test('passes on the FIN of a backend, which gets the whole request', async () => {
+  test.skipIf(it.isEvery)('passes on the FIN of a backend, which gets the whole request', async () => {
     const backend = new Backend()
     const { proxy, to } = await start(it, backend.server)
     const client = await connect(to)

@@ -39,7 +39,10 @@ describe.each(CASES)('TLS with $sides, $mode', (it) => {
       const request = it.isFront ? https.request(options) : http.request(options)
       const answer = await send(request, noise(size))
       expect([size, JSON.parse(String(answer.body))]).toEqual([size, digestOf(noise(size))])
-      expect([size, answer.headers[MARK]]).toEqual([size, it.isMarked && i === 0 ? 'was here' : undefined])
+      expect([size, answer.headers[MARK]]).toEqual([
+        size,
+        it.isMarked && (it.isEvery || i === 0) ? 'was here' : undefined,
+      ])
     }
   })
 
@@ -74,7 +77,7 @@ describe.each(CASES)('TLS with $sides, $mode', (it) => {
     await clientEndsFirst(client, backend)
   })
 
-  test('passes on the FIN of a backend, which gets the whole request', async () => {
+  test.skipIf(it.isEvery)('passes on the FIN of a backend, which gets the whole request', async () => {
     const { port, backend } = await startRaw(it)
     const client = await connectTo(port, it)
     await backendEndsFirst(client, backend)
@@ -91,7 +94,8 @@ describe.each(CASES)('TLS with $sides, $mode', (it) => {
       await client.until('12345')
       const [leaving, other] = side === 'client' ? [client, peer] : [peer, client]
       leaving.socket.destroy()
-      await other.ended()
+      // The response was cut short, so a proxy that follows its framing resets the client.
+      await other.ended().catch((error: Error) => expect(it.isEvery && side === 'backend', error.message).toBe(true))
       other.end('last words')
       await other.closed()
     }

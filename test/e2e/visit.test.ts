@@ -125,7 +125,6 @@ test('visitors of the command with --forwarded --sticky stay at their nodes: log
   expect(nodes.flatMap(({ unknown }) => unknown)).toEqual([])
   const { host } = new URL(url)
   expect(new Set(nodes.flatMap(({ forwarded }) => forwarded))).toEqual(new Set([`127.0.0.1 http ${host}`]))
-  // Readers of silent event streams leave with a FIN, after which a response may still be read. So these last as long as the grace.
   command.signal('SIGTERM')
   await browser.close()
   expect(await command.exited).toBe(0)

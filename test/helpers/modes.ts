@@ -14,11 +14,13 @@ import { turn } from './turns.ts'
 /** The field that `modify` adds in the modes with `modify`. */
 export const MARK = 'x-badass'
 
-/** A way to set up the proxy. Apart from the mark, the client and the backend cannot tell the modes apart. */
+/** A way to set up the proxy. Apart from the mark, clients and backends that speak HTTP/1 cannot tell the modes apart. */
 export interface Mode {
   mode: string
   /** Whether the first response of a connection carries the mark. */
   isMarked: boolean
+  /** Whether the proxy reads each request, and marks each response. */
+  isEvery: boolean
   create(dest: Dest): ProxyServer
   /** The same for a server other than badass's own. */
   listener(dest: Dest): (socket: net.Socket) => void
@@ -32,6 +34,7 @@ function withHooks(mode: string, hooks: (dest: Dest) => ProxyOptions): Mode {
   return {
     mode,
     isMarked: hooks({ port: 1 }).modify !== undefined,
+    isEvery: hooks({ port: 1 }).requests === 'every',
     create: (dest) => createServer(hooks(dest)),
     listener: (dest) => handler(hooks(dest)),
   }
@@ -54,9 +57,11 @@ export const MODES: readonly Mode[] = [
       mark(head)
     },
   })),
+  withHooks("requests: 'every'", (dest) => ({ lookup: () => dest, modify: mark, requests: 'every' })),
   {
     mode: 'sticky',
     isMarked: true,
+    isEvery: false,
     create: createSticky,
     listener: (dest) => {
       const proxy = createSticky(dest)

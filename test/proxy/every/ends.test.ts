@@ -18,6 +18,45 @@ describe('a client that leaves', () => {
     expect(watch.codes).toEqual([])
   })
 
+  test('by a FIN after a whole request is told to the backend, and gets the answer that comes nevertheless', async () => {
+    for (const isLate of [false, true]) {
+      const { backend, client, watch } = await start()
+      if (isLate) client.write(head())
+      else client.end(head())
+      const peer = await backend.next()
+      await peer.until('\r\n\r\n')
+      if (isLate) client.end()
+      expect(await peer.ended()).toBe(head())
+      peer.end(OK)
+      expect(await client.ended()).toBe(CLOSING)
+      await watch.until('close')
+      expect(watch.codes).toEqual([])
+    }
+  })
+
+  test('by a FIN during a response is told to the backend', async () => {
+    const { client, peer, watch } = await meet(head())
+    peer.write(response('Transfer-Encoding: chunked\r\n', '4\r\npart\r\n'))
+    await client.until('part')
+    client.end()
+    expect(await peer.ended()).toBe(head())
+    peer.end()
+    await client.closed()
+    expect(watch.codes).toEqual(['CLIENT_GONE'])
+  })
+
+  test('by a FIN while its response is awaited is not blamed on the backend, and the request is not sent again', async () => {
+    const { client, peer, watch, backend } = await meet(head())
+    await serve(peer, OK)
+    await client.until('ok')
+    client.received = Buffer.alloc(0)
+    client.end(head())
+    expect(await peer.ended()).toBe(head())
+    peer.end()
+    await client.closed()
+    expect([client.text, watch.codes, backend.accepted]).toEqual(['', ['CLIENT_GONE'], 1])
+  })
+
   test('by a FIN between two requests gets a FIN, and the backend does not notice', async () => {
     const { client, peer, watch } = await meet(head())
     peer.write(OK)

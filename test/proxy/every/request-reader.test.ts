@@ -11,7 +11,13 @@ function stream(): Duplex {
 
 /** A reader whose requests are answered by `answer`, inside the call that delivers the head. */
 function read(source: Duplex, answer: (reader: RequestReader) => void) {
-  const seen = { heads: [] as string[], begun: 0, ends: [] as (HeadError | undefined)[], errors: [] as HeadError[] }
+  const seen = {
+    heads: [] as string[],
+    begun: 0,
+    endsAfterRequest: 0,
+    ends: [] as (HeadError | undefined)[],
+    errors: [] as HeadError[],
+  }
   const events: RequestReaderEvents = {
     begun: () => void seen.begun++,
     head: (one) => {
@@ -20,6 +26,7 @@ function read(source: Duplex, answer: (reader: RequestReader) => void) {
     },
     invalid: (error) => void seen.errors.push(error),
     ended: (error) => void seen.ends.push(error),
+    endedAfterRequest: () => void seen.endsAfterRequest++,
   }
   const reader = new RequestReader(source as net.Socket, {}, events)
   return { reader, seen }
@@ -47,7 +54,7 @@ test('holds the bytes after a request until the next one is requested, and then 
   expect(seen.heads).toEqual(['/a'])
   expect([reader.isDone, source.isPaused()]).toEqual([false, true])
   reader.next()
-  expect(seen).toEqual({ heads: ['/a', '/b'], begun: 0, ends: [], errors: [] })
+  expect(seen).toEqual({ heads: ['/a', '/b'], begun: 0, endsAfterRequest: 1, ends: [], errors: [] })
   expect([reader.isDone, source.isPaused()]).toEqual([true, false])
   reader.next()
   expect(seen.ends).toEqual([undefined])
