@@ -9,6 +9,7 @@ export {
   type BalancerOptions,
   createBalancer,
   type DnsOptions,
+  type EjectOptions,
   type HealthOptions,
   type KeyName,
   type KeyOf,

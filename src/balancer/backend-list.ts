@@ -7,7 +7,7 @@ import type { BalancerSettings } from './options.ts'
 import { RecentlyRemoved } from './recently-removed.ts'
 import { stickyValues } from './sticky-value.ts'
 
-type Settings = Pick<BalancerSettings, 'health' | 'backoff' | 'keys' | 'dns'>
+type Settings = Pick<BalancerSettings, 'health' | 'backoff' | 'eject' | 'keys' | 'dns'>
 
 export interface BackendListEvents {
   created(backend: Backend): void
@@ -211,6 +211,14 @@ export class BackendList {
     return wanted
   }
 
+  /** Whether at least half of the backends are left without this one. */
+  #mayEject(backend: Backend): boolean {
+    if (this.#backends.get(backend.id) !== backend) return false
+    let left = 0
+    for (const one of this.backends) if (one !== backend && one.isAvailable && !one.isDraining) left++
+    return 2 * left >= this.#backends.size
+  }
+
   #findOrCreate(settings: BackendSettings): Backend {
     const known = this.#recentlyRemoved.take(settings)
     if (known) {
@@ -221,6 +229,9 @@ export class BackendList {
       changed: () => this.#events.changed(backend),
       up: () => this.#emit('up', backend.status),
       down: (cause) => this.#emit('down', backend.status, cause),
+      ejected: (cause) => this.#emit('eject', backend.status, cause),
+      returned: () => this.#emit('uneject', backend.status),
+      mayEject: () => this.#mayEject(backend),
     })
     this.#events.created(backend)
     return backend

@@ -18,6 +18,10 @@ export interface BackendStatus {
   total: number
   /** Failed connects for clients. */
   failures: number
+  /** When its ejection ends, in ms since 1970; undefined if it is not ejected. */
+  ejectedUntil: number | undefined
+  /** How often it was ejected. */
+  ejections: number
   /** Bytes received from its clients, open connections included. */
   bytesRead: number
   /** Bytes sent to its clients, open connections included. */

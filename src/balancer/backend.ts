@@ -4,15 +4,20 @@ import { type Connection, closeIdleBackends, type ProxyError } from '../proxy/in
 import { isError, messageOf } from '../show.ts'
 import type { BackendSettings } from './backend-options.ts'
 import type { BackendStatus } from './backend-status.ts'
+import type { EjectSettings } from './eject-options.ts'
+import { Ejection } from './ejection.ts'
 import { isTransient } from './failure.ts'
 import { Health, type HealthSettings } from './health/index.ts'
 import { addressOf, type BackendDest, isSamePlace } from './place.ts'
 import type { Hash64 } from './ranking.ts'
 import { hash64 } from './rendezvous.ts'
+import { type Bytes, Traffic } from './traffic.ts'
 
-export interface HealthConfig {
+/** When backends go down or are ejected. */
+export interface BackendRules {
   readonly health: HealthSettings | undefined
   readonly backoff: Backoff
+  readonly eject: EjectSettings | undefined
 }
 
 export interface BackendEvents {
@@ -20,12 +25,11 @@ export interface BackendEvents {
   changed(): void
   up(): void
   down(cause: Error): void
-}
-
-/** Bytes that a connection has moved. */
-export interface Bytes {
-  readonly read: number
-  readonly written: number
+  ejected(cause: Error): void
+  /** An ejection is over. */
+  returned(): void
+  /** Whether enough others are left. */
+  mayEject(): boolean
 }
 
 /** What a `Route` exposes of its backend. */
@@ -40,25 +44,23 @@ export class Backend {
   #settings: BackendSettings
   readonly #events: BackendEvents
   #health: Health
+  readonly #ejection: Ejection
   #isUp = true
   #since = Date.now()
   #lastError: BackendStatus['lastError']
-  /** Connections routed here. */
-  readonly #open = new Map<Connection, { isConnected: boolean; since: Bytes }>()
+  readonly #traffic = new Traffic()
   /** Places kept for requests that have waited for one. */
   #reserved = 0
-  #total = 0
   #failures = 0
-  /** Bytes of closed connections. */
-  #bytesRead = 0
-  #bytesWritten = 0
 
-  constructor(settings: BackendSettings, rules: HealthConfig, events: BackendEvents) {
+  constructor(settings: BackendSettings, rules: BackendRules, events: BackendEvents) {
     this.#place = settings.place
     this.address = addressOf(settings.place)
     this.hash = hash64(settings.id)
     this.#settings = settings
     this.#events = events
+    this.#ejection = this.#createEjection()
+    this.#ejection.use(rules.eject)
     this.#health = this.#startHealth(rules)
   }
 
@@ -91,13 +93,14 @@ export class Backend {
     this.#events.changed()
   }
 
-  get isUp(): boolean {
-    return this.#isUp
+  /** Up, and not ejected. */
+  get isAvailable(): boolean {
+    return this.#isUp && this.#ejection.until === undefined
   }
 
   /** Open connections, and reserved places. */
   get connections(): number {
-    return this.#open.size + this.#reserved
+    return this.#traffic.open + this.#reserved
   }
 
   /** ms until a backend that is down is probed next. */
@@ -107,7 +110,7 @@ export class Backend {
 
   /** Accepts clients that return to it. */
   get acceptsReturning(): boolean {
-    return this.#isUp && this.connections < this.#settings.maxConnections
+    return this.isAvailable && this.connections < this.#settings.maxConnections
   }
 
   /** Accepts new clients. */
@@ -118,12 +121,7 @@ export class Backend {
   get status(): BackendStatus {
     const { id, source, backup, weight, maxConnections } = this.#settings
     const { retryIn } = this
-    let [bytesRead, bytesWritten] = [this.#bytesRead, this.#bytesWritten]
-    for (const [connection, { isConnected, since }] of this.#open) {
-      if (!isConnected) continue
-      bytesRead += connection.bytesRead - since.read
-      bytesWritten += connection.bytesWritten - since.written
-    }
+    const { read, written } = this.#traffic.bytes
     return {
       id,
       address: this.address,
@@ -134,11 +132,13 @@ export class Backend {
       backup,
       weight,
       maxConnections,
-      connections: this.#open.size,
-      total: this.#total,
+      connections: this.#traffic.open,
+      total: this.#traffic.total,
       failures: this.#failures,
-      bytesRead,
-      bytesWritten,
+      ejectedUntil: this.#ejection.until,
+      ejections: this.#ejection.total,
+      bytesRead: read,
+      bytesWritten: written,
       since: this.#since,
       retryAt: retryIn === undefined ? undefined : Math.round(Date.now() + retryIn),
       lastError: this.#lastError && { ...this.#lastError },
@@ -151,9 +151,10 @@ export class Backend {
   }
 
   /** Applies new settings with the same id and address. Renewed certificates take effect at the next connect. */
-  adjust(settings: BackendSettings, rules: HealthConfig): void {
+  adjust(settings: BackendSettings, rules: BackendRules): void {
     const isSame = isDeepStrictEqual(settings.place, this.#place)
     this.#settings = settings
+    this.#ejection.use(rules.eject)
     if (isSame) return
     closeIdleBackends(this.#place)
     this.#place = settings.place
@@ -161,7 +162,7 @@ export class Backend {
   }
 
   /** Replaces the health checks. The backend stays up or down until a check says otherwise. */
-  restartHealth(rules: HealthConfig): void {
+  restartHealth(rules: BackendRules): void {
     this.#health.stop()
     this.#health = this.#startHealth(rules)
     if (!this.#isUp) this.#health.failed(new Error(this.#lastError?.message ?? 'down'))
@@ -173,9 +174,10 @@ export class Backend {
     closeIdleBackends(this.#place)
   }
 
-  /** Stops the health checks. Open connections stay open and keep counting. */
+  /** Stops the health checks and an ejection. Open connections stay open and keep counting. */
   stop(): void {
     this.#health.stop()
+    this.#ejection.stop()
   }
 
   /** Keeps a place until the returned function is called. */
@@ -190,30 +192,22 @@ export class Backend {
 
   /** `since`: what the connection moved before, for other exchanges. */
   routed(connection: Connection, since: Bytes = { read: 0, written: 0 }): void {
-    this.#open.set(connection, { isConnected: false, since })
+    this.#traffic.routed(connection, since)
     this.#events.changed()
   }
 
   /** Makes room for a new connection within `maxConnections`, which counts idle ones too. */
   connecting(): void {
     const { maxConnections } = this.#settings
-    if (maxConnections < Infinity) closeIdleBackends(this.#place, Math.max(0, maxConnections - this.#open.size))
+    if (maxConnections < Infinity) closeIdleBackends(this.#place, Math.max(0, maxConnections - this.#traffic.open))
   }
 
   connected(connection: Connection): void {
-    const open = this.#open.get(connection)
-    if (open) open.isConnected = true
-    this.#total++
+    this.#traffic.connected(connection)
   }
 
   closed(connection: Connection): void {
-    // A connection that never got here exchanged its bytes elsewhere.
-    const open = this.#open.get(connection)
-    if (open?.isConnected) {
-      this.#bytesRead += connection.bytesRead - open.since.read
-      this.#bytesWritten += connection.bytesWritten - open.since.written
-    }
-    if (this.#open.delete(connection)) this.#events.changed()
+    if (this.#traffic.closed(connection)) this.#events.changed()
   }
 
   /** Records a failed connect. */
@@ -221,25 +215,53 @@ export class Backend {
     const cause = isError(error.cause) ? error.cause : error
     this.#failures++
     this.#recordError(cause)
-    if (!isTransient(cause)) this.#health.failed(cause)
+    if (isTransient(cause)) return
+    // The first failure takes it down. Others of that moment say no more.
+    if (this.#isUp) this.#ejection.failed(cause)
+    this.#health.failed(cause)
+  }
+
+  /** It has answered a request. */
+  served(): void {
+    this.#ejection.passed()
+  }
+
+  /** It gave a request no response, or one that is a failure. */
+  misbehaved(cause: Error): void {
+    this.#ejection.failed(cause)
   }
 
   /** Resets its open connections and returns how many there were. Idle connections to it close, too. */
   kill(): number {
     closeIdleBackends(this.#place)
-    const open = [...this.#open.keys()]
+    const open = [...this.#traffic.connections]
     for (const connection of open) connection.destroy()
     return open.length
   }
 
   /** Makes connections that are still connecting try another backend. No bytes have been sent yet. */
   #abandonConnects(cause: Error): void {
-    for (const [connection, { isConnected }] of [...this.#open]) {
-      if (!isConnected) connection.giveUp(new Error(`the backend is down: ${messageOf(cause)}`, { cause }))
+    for (const connection of this.#traffic.connecting) {
+      connection.giveUp(new Error(`the backend is down: ${messageOf(cause)}`, { cause }))
     }
   }
 
-  #startHealth({ health, backoff }: HealthConfig): Health {
+  #createEjection(): Ejection {
+    return new Ejection({
+      mayEject: () => this.#events.mayEject(),
+      ejected: (cause) => {
+        this.#recordError(cause)
+        this.#events.changed()
+        this.#events.ejected(cause)
+      },
+      returned: () => {
+        this.#events.changed()
+        this.#events.returned()
+      },
+    })
+  }
+
+  #startHealth({ health, backoff }: BackendRules): Health {
     return new Health(this.place, health, backoff, {
       up: () => this.#setUp(true) && this.#events.up(),
       down: (cause) => {

@@ -7,12 +7,14 @@ import { BackendList } from './backend-list.ts'
 import { type BackendOptions, type DnsOptions, validateBackend } from './backend-options.ts'
 import type { BackendStatus } from './backend-status.ts'
 import { ConnectionTracker } from './connection-tracker.ts'
+import type { EjectSettings } from './eject-options.ts'
 import type { BalancerEvents } from './events.ts'
 import { isConnectFailure } from './failure.ts'
 import { type BalancerOptions, type BalancerSettings, validateBalancer } from './options.ts'
+import { Outcomes } from './outcomes.ts'
 import { Queue, type Queued } from './queue.ts'
 import type { QueueSettings } from './queue-options.ts'
-import type { Route } from './route.ts'
+import { type BalancerLookup, historyOf, type Maybe, type Route } from './route.ts'
 import { Selection } from './selection.ts'
 import { unavailable } from './unavailable.ts'
 
@@ -20,17 +22,6 @@ import { unavailable } from './unavailable.ts'
  * The proxy tries 100 backends per connection. The balancer stops before that, so that it can answer with Retry-After.
  */
 const MOST_TRIED = 98
-
-type Maybe<T> = T | Promise<T>
-
-/**
- * A lookup hook for `createServer` and, with the sticky value, for `createStickyServer`. It returns a promise only with
- * the option `queue`, for a request that waits.
- */
-export interface BalancerLookup {
-  (head: Head, client: ClientInfo): Maybe<Route | undefined>
-  (head: Head, sticky: string | undefined, client: ClientInfo): Maybe<Route | undefined>
-}
 
 /**
  * Chooses a backend for each client. Pass `lookup` and `errback` to `createServer` or `createStickyServer`, or call
@@ -44,6 +35,8 @@ export class Balancer extends EventEmitter<BalancerEvents> {
   #settings: BalancerSettings
   #selection: Selection<Backend>
   #queue: Queue | undefined
+  /** With `eject`. */
+  #outcomes: Outcomes | undefined
   #isClosed = false
 
   /** @throws {TypeError} for an unknown or invalid option */
@@ -58,6 +51,7 @@ export class Balancer extends EventEmitter<BalancerEvents> {
       rebuilt: (backends) => this.#rebuilt(backends),
     })
     this.#useQueue(settings.queue)
+    this.#judgeBy(settings.eject)
   }
 
   /**
@@ -74,11 +68,11 @@ export class Balancer extends EventEmitter<BalancerEvents> {
     if (home?.acceptsReturning) return this.#route(home, { key, isHome: true })
     // As in haproxy: with a queue, a client waits for its home while that is up.
     const { isPersistent } = this.#settings
-    const isBound = home && (isPersistent || (this.#queue && home.isUp))
-    const route = isBound ? undefined : this.#choose([], key)
+    const isBound = home && (isPersistent || (this.#queue && home.isAvailable))
+    const route = isBound ? undefined : this.#choose({ key })
     const next = route ?? this.#wait({ home: isBound ? home : undefined, key, waited: 0 }, client)
     // As in haproxy: it goes elsewhere if the queue is full.
-    return next ?? (isBound && !isPersistent ? this.#choose([], key) : undefined)
+    return next ?? (isBound && !isPersistent ? this.#choose({ key }) : undefined)
   }
 
   /**
@@ -95,15 +89,13 @@ export class Balancer extends EventEmitter<BalancerEvents> {
     const backend = this.#tracker.backendOf(dest)
     if (!backend || !isConnectFailure(error)) return unavailable(head, this.#retryAfter)
     this.#tracker.connectFailed(error, backend)
-    // A hook may have overwritten these properties.
-    const given = dest as { [K in keyof Route]?: unknown }
-    const tried: BackendView[] = Array.isArray(given.tried) ? [...given.tried, backend] : [backend]
-    const key = typeof given.key === 'string' ? given.key : ''
-    const home = given.isHome === true && this.#settings.isPersistent ? backend : undefined
+    const { key, isHome, waited, ...before } = historyOf(dest!)
+    const tried = [...before.tried, backend]
+    const home = isHome && this.#settings.isPersistent ? backend : undefined
     if (tried.length > MOST_TRIED) return unavailable(head, this.#retryAfter)
-    const next = home ? undefined : this.#choose(tried, key, given.waited)
+    const next = home ? undefined : this.#choose({ tried, key, waited })
     if (next) return next
-    return after(this.#waitAgain({ home, key, waited: msOf(given.waited) }, error, tried), (route) => {
+    return after(this.#waitAgain({ home, key, waited }, error, tried), (route) => {
       return route ?? unavailable(head, this.#retryAfter)
     })
   }
@@ -176,6 +168,7 @@ export class Balancer extends EventEmitter<BalancerEvents> {
     }
     this.#settings = settings
     this.#useQueue(settings.queue)
+    this.#judgeBy(settings.eject)
     this.#list.update(settings)
   }
 
@@ -193,13 +186,14 @@ export class Balancer extends EventEmitter<BalancerEvents> {
   close(): void {
     this.#isClosed = true
     this.#useQueue(undefined)
+    this.#judgeBy(undefined)
     this.#list.stop()
     this.#tracker.stop()
   }
 
-  #choose(tried: readonly BackendView[], key: string, waited?: unknown): Route | undefined {
-    const backend = this.#selection.choose(key, tried)
-    return backend && this.#route(backend, { tried, key, waited: msOf(waited) })
+  #choose(how: Partial<Route>): Route | undefined {
+    const backend = this.#selection.choose(how.key ?? '', how.tried ?? [])
+    return backend && this.#route(backend, how)
   }
 
   #route(backend: Backend, how: Partial<Route>): Route {
@@ -230,9 +224,17 @@ export class Balancer extends EventEmitter<BalancerEvents> {
     }
   }
 
+  #judgeBy(settings: EjectSettings | undefined): void {
+    if (settings && this.#outcomes) this.#outcomes.settings = settings
+    else {
+      this.#outcomes?.stop()
+      this.#outcomes = settings && new Outcomes(settings, (dest) => this.#tracker.backendOf(dest))
+    }
+  }
+
   #changed(backend: Backend): void {
     this.#selection.update(backend)
-    if (backend.isUp) this.#queue?.serve(backend)
+    if (backend.isAvailable) this.#queue?.serve(backend)
     else if (!this.#settings.isPersistent) this.#queue?.release(backend)
   }
 
@@ -241,7 +243,7 @@ export class Balancer extends EventEmitter<BalancerEvents> {
     if (!this.queued) return
     const all = new Set(this.#list.backends)
     for (const home of this.#queue!.homes) {
-      if (!all.has(home) || !(home.isUp || this.#settings.isPersistent)) this.#queue!.release(home)
+      if (!all.has(home) || !(home.isAvailable || this.#settings.isPersistent)) this.#queue!.release(home)
     }
     for (const backend of all) this.#queue!.serve(backend)
   }
@@ -277,11 +279,6 @@ export class Balancer extends EventEmitter<BalancerEvents> {
   #checkOpen(): void {
     if (this.#isClosed) throw new Error('the balancer is closed')
   }
-}
-
-/** A hook may have overwritten the property. */
-function msOf(waited: unknown): number {
-  return typeof waited === 'number' && waited > 0 ? waited : 0
 }
 
 /**

@@ -1,6 +1,7 @@
 import { type Connection, followErrors, type ProxyError, subscribe } from '../proxy/index.ts'
-import type { Backend, Bytes } from './backend.ts'
+import type { Backend } from './backend.ts'
 import { isConnectFailure } from './failure.ts'
+import type { Bytes } from './traffic.ts'
 
 /**
  * Counts each backend's connections (with `requests: 'every'`, its exchanges) by listening to the proxy's diagnostics

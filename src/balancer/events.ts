@@ -6,6 +6,10 @@ export interface BalancerEvents {
   up: [status: BackendStatus]
   /** A backend is down. `error` is the failed connect or check. */
   down: [status: BackendStatus, error: Error]
+  /** A backend was ejected after failures in a row. `error` is the last one. */
+  eject: [status: BackendStatus, error: Error]
+  /** An ejection is over. */
+  uneject: [status: BackendStatus]
   /** A backend began to drain. */
   drain: [status: BackendStatus]
   /** A drain ended: the backend accepts new clients again. */

@@ -4,7 +4,7 @@ import type { Backoff } from '../backoff.ts'
 import { keysOf, SECRET_RULE, type Secret } from '../secret.ts'
 import { anObject, milliseconds, oneOf, optional, type Rules, validateOptions } from '../validate.ts'
 import type { AlgorithmName } from './algorithm.ts'
-import type { HealthConfig } from './backend.ts'
+import type { BackendRules } from './backend.ts'
 import {
   type BackendOptions,
   type DnsOptions,
@@ -14,6 +14,7 @@ import {
   validateBackend,
 } from './backend-options.ts'
 import type { DiscoverySettings } from './discovery/index.ts'
+import { EJECT_RULE, type EjectOptions, validateEject } from './eject-options.ts'
 import { type HealthOptions, validateHealth } from './health/index.ts'
 import { isKey, type KeyName, type KeyOf, keyReader } from './key.ts'
 import { QUEUE_RULE, type QueueOptions, type QueueSettings, validateQueue } from './queue-options.ts'
@@ -42,6 +43,11 @@ export interface BalancerOptions {
    * also how many may wait. Default: none waits.
    */
   queue?: number | QueueOptions | undefined
+  /**
+   * Ejects a backend for a while after so many failures in a row: no connection, no response, or a status of 502, 503 or
+   * 504. At least half of the backends stay. As an object: with times and statuses. Default: none is ejected.
+   */
+  eject?: number | EjectOptions | undefined
   /** Active health checks of every backend. Default: none; a backend is down after a failed connect. */
   health?: HealthOptions | undefined
   /** How long a failed backend is not tried (ms). Doubles from `min` (100) to `max` (5000), with jitter. */
@@ -67,7 +73,7 @@ export interface BalancerOptions {
 }
 
 /** Validated options, defaults filled in. */
-export interface BalancerSettings extends HealthConfig {
+export interface BalancerSettings extends BackendRules {
   readonly specs: readonly Spec[]
   readonly algorithm: AlgorithmName
   readonly keyOf: KeyOf
@@ -89,6 +95,7 @@ const RULES: Rules<keyof BalancerOptions> = {
   },
   failover: oneOf('redispatch', 'persist'),
   queue: QUEUE_RULE,
+  eject: EJECT_RULE,
   health: optional(anObject),
   backoff: anObject,
   secret: SECRET_RULE,
@@ -129,6 +136,7 @@ export function validateBalancer(options: BalancerOptions): BalancerSettings {
     keyOf: keyReader(given.key!),
     isPersistent: given.failover === 'persist',
     queue: validateQueue(given.queue),
+    eject: validateEject(given.eject),
     health: given.health && validateHealth(given.health),
     backoff,
     keys,

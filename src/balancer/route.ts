@@ -1,3 +1,5 @@
+import type { Head } from '../parser/index.ts'
+import type { ClientInfo } from '../proxy/index.ts'
 import type { BackendView } from './backend.ts'
 import type { BackendDest } from './place.ts'
 
@@ -14,4 +16,26 @@ export type Route = BackendDest & {
   readonly isHome: boolean
   /** ms that the request has waited in the queue. */
   readonly waited: number
+}
+
+export type Maybe<T> = T | Promise<T>
+
+/**
+ * A lookup hook for `createServer` and, with the sticky value, for `createStickyServer`. It returns a promise only with
+ * the option `queue`, for a request that waits.
+ */
+export interface BalancerLookup {
+  (head: Head, client: ClientInfo): Maybe<Route | undefined>
+  (head: Head, sticky: string | undefined, client: ClientInfo): Maybe<Route | undefined>
+}
+
+/** What a Dest tells about the attempts before. A hook may have overwritten these properties. */
+export function historyOf(dest: object): Pick<Route, 'tried' | 'key' | 'isHome' | 'waited'> {
+  const { tried, key, isHome, waited } = dest as { [K in keyof Route]?: unknown }
+  return {
+    tried: Array.isArray(tried) ? tried : [],
+    key: typeof key === 'string' ? key : '',
+    isHome: isHome === true,
+    waited: typeof waited === 'number' && waited > 0 ? waited : 0,
+  }
 }

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { Balancer, type BalancerOptions, createBalancer } from '../../src/balancer/index.ts'
 import { balancerOf, CLIENT, lookUp, requestHead } from './support.ts'
 
-const OPTIONS = 'backends, algorithm, key, failover, queue, health, backoff, secret, dns'
+const OPTIONS = 'backends, algorithm, key, failover, queue, eject, health, backoff, secret, dns'
+const EJECT = "a status from 500 to 599, a list of them, or ranges, as in '502-504' or '500,502-504'"
 const COMMON = 'weight, maxConnections, backup, tls, sendProxy'
 const KEY = "'client', 'path', 'header:', 'cookie:' or 'query:' with a name, or a function"
 const SECRET = 'a string or bytes, not empty, or a list of them'
@@ -109,6 +110,22 @@ describe('the options', () => {
       'a queue without a time',
       { queue: { size: 5 } },
       `queue.timeout: expected milliseconds (an integer from 1 to ${DAY}), got undefined`,
+    ],
+    ['a number of failures', { eject: 0 }, 'eject: expected an integer from 1 to 1000000, or an object, got 0'],
+    [
+      'a status that clients can cause',
+      { eject: { failures: 1, status: '404' } },
+      `eject.status: expected ${EJECT}, got '404'`,
+    ],
+    [
+      'some of them',
+      { eject: { failures: 1, status: [502, 499] } },
+      `eject.status: expected ${EJECT}, got [ 502, 499 ]`,
+    ],
+    [
+      'times of ejections',
+      { eject: { failures: 1, min: 6, max: 5 } },
+      'eject.min: expected no more than eject.max, which is 5, got 6',
     ],
     [
       'a size of the queue',
@@ -290,6 +307,8 @@ describe('the status of a new backend', () => {
       connections: 0,
       total: 0,
       failures: 0,
+      ejectedUntil: undefined,
+      ejections: 0,
       bytesRead: 0,
       bytesWritten: 0,
       retryAt: undefined,

@@ -115,7 +115,7 @@ export async function idle(balancer: Balancer): Promise<void> {
 /** Records the events from here on: names, each with the backend id or the DNS name. */
 export function eventsOf(balancer: Balancer): string[] {
   const seen: string[] = []
-  const names = ['up', 'down', 'drain', 'ready', 'add', 'remove'] as const
+  const names = ['up', 'down', 'eject', 'uneject', 'drain', 'ready', 'add', 'remove'] as const
   for (const name of names) {
     balancer.on(name, (...[status]: BalancerEvents[typeof name]) => void seen.push(`${name} ${status.id}`))
   }

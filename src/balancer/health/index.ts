@@ -1,2 +1,2 @@
 export { Health } from './health.ts'
-export { type HealthOptions, type HealthSettings, validateHealth } from './options.ts'
+export { type HealthOptions, type HealthSettings, type Ranges, readStatus, validateHealth } from './options.ts'

@@ -21,7 +21,7 @@ export interface HealthOptions {
   fall?: number | undefined
 }
 
-type Ranges = readonly (readonly [least: number, most: number])[]
+export type Ranges = readonly (readonly [least: number, most: number])[]
 
 /** Validated options, defaults filled in. */
 export interface HealthSettings {
@@ -92,7 +92,8 @@ function canBeSent(path: string, host: string): boolean {
   }
 }
 
-function readStatus(value: unknown): Ranges | undefined {
+/** Undefined for anything but statuses from 200 to 599. */
+export function readStatus(value: unknown): Ranges | undefined {
   // every() skips the holes of a sparse array; a spread copy has none.
   const parts = typeof value === 'string' ? value.split(',') : Array.isArray(value) ? [...value] : [value]
   if (parts.length === 0) return undefined

@@ -51,6 +51,12 @@ const OUTCOMES_HELP = 'Closed client connections, by outcome: ok, silent (no req
 
 const EACH: Row<BackendStatus>[] = [
   ['badass_backend_up', Gauge, '1 if the backend is up.', ({ state }) => Number(state === 'up')],
+  [
+    'badass_backend_ejected',
+    Gauge,
+    '1 if the backend is ejected.',
+    ({ ejectedUntil }) => Number(ejectedUntil !== undefined),
+  ],
   ['badass_backend_draining', Gauge, '1 if the backend drains.', ({ draining }) => Number(draining)],
   [
     'badass_backend_backup',
@@ -67,6 +73,7 @@ const COUNTS: Row<BackendStatus>[] = [
   ['badass_backend_connections', Gauge, 'Its open connections.', ({ connections }) => connections],
   ['badass_backend_connections_total', Counter, 'Connections made to it.', ({ total }) => total],
   ['badass_backend_connect_failures_total', Counter, 'Connects that failed.', ({ failures }) => failures],
+  ['badass_backend_ejections_total', Counter, 'Times that it was ejected.', ({ ejections }) => ejections],
   ['badass_backend_bytes_read_total', Counter, 'Bytes received from its clients.', ({ bytesRead }) => bytesRead],
   ['badass_backend_bytes_written_total', Counter, 'Bytes sent to its clients.', ({ bytesWritten }) => bytesWritten],
 ]

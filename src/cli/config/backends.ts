@@ -1,4 +1,10 @@
-import { type HealthOptions, isKey, type QueueOptions, validateBalancer } from '../../balancer/index.ts'
+import {
+  type EjectOptions,
+  type HealthOptions,
+  isKey,
+  type QueueOptions,
+  validateBalancer,
+} from '../../balancer/index.ts'
 import { hostPort } from '../../proxy/index.ts'
 import { StickyCookie } from '../../sticky/index.ts'
 import { integer } from '../../validate.ts'
@@ -114,8 +120,16 @@ const HEALTH = is.map(
 )
 
 const QUEUE = is.map(
-  is.object({ timeout: is.time(), size: is.whole(integer(0, 2 ** 31 - 1)) }, `${syntax.QUEUE_FORMS}, or an object`),
+  is.object({ timeout: is.time(), size: is.from(1, 1_000_000) }, `${syntax.QUEUE_FORMS}, or an object`),
   (queue) => queue as QueueOptions,
+)
+
+const EJECT = is.map(
+  is.object(
+    { failures: is.from(1, 1_000_000), min: is.time(), max: is.time(), status: is.any },
+    `${syntax.EJECT_FORMS}, or an object`,
+  ),
+  (eject) => eject as EjectOptions,
 )
 
 /** How clients are spread over backends: for the whole service, or for one pool. */
@@ -129,5 +143,6 @@ export const BALANCING = {
   key: is.text<Config['key']>('client, path, header:NAME, cookie:NAME or query:NAME', isKey),
   failover: is.oneOf('redispatch', 'persist'),
   queue: is.judged('queue', is.orText(syntax.splitQueue, QUEUE), (queue) => validateBalancer({ queue })),
+  eject: is.judged('eject', is.orText(syntax.splitEject, EJECT), (eject) => validateBalancer({ eject })),
   health: is.judged('health', is.orText(syntax.splitHealth, HEALTH), (health) => validateBalancer({ health })),
 }

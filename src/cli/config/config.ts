@@ -3,6 +3,7 @@ import type {
   BackendOptions,
   BalancerOptions,
   DnsOptions,
+  EjectOptions,
   HealthOptions,
   KeyName,
   QueueOptions,
@@ -63,6 +64,7 @@ export interface PoolSettings {
   key: KeyName
   failover: NonNullable<BalancerOptions['failover']>
   queue: QueueOptions | undefined
+  eject: EjectOptions | undefined
   health: HealthOptions | undefined
   sticky: StickySettings | undefined
 }

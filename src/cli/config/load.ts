@@ -145,13 +145,23 @@ async function readToken(place: string, path: string): Promise<string> {
   return token
 }
 
-function balancingOf({ backends = [], algorithm, key, failover, queue, health, sticky }: Settings): PoolSettings {
+function balancingOf({
+  backends = [],
+  algorithm,
+  key,
+  failover,
+  queue,
+  eject,
+  health,
+  sticky,
+}: Settings): PoolSettings {
   return {
     backends,
     algorithm: algorithm ?? 'round-robin',
     key: key ?? 'client',
     failover: failover ?? 'redispatch',
     queue,
+    eject,
     health,
     sticky,
   }

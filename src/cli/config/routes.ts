@@ -16,6 +16,7 @@ const POOL_SHAPE = {
   ...BALANCING,
   sticky: orFalse(BALANCING.sticky),
   queue: orFalse(BALANCING.queue),
+  eject: orFalse(BALANCING.eject),
   health: orFalse(BALANCING.health),
 }
 /** The settings of a pool as they were given. */
@@ -88,7 +89,7 @@ function namedPool(name: string, given: GivenPool, main: PoolSettings, report: R
 }
 
 /** A pool has the settings beside the routes, unless it sets its own. Its cookie has a name of its own. */
-function poolOf(name: string, { sticky, queue, health, ...given }: GivenPool, main: PoolSettings): Pool {
+function poolOf(name: string, { sticky, queue, eject, health, ...given }: GivenPool, main: PoolSettings): Pool {
   const own = sticky && { ...sticky, name: sticky.name === COOKIE_NAME ? `${COOKIE_NAME}-${name}` : sticky.name }
   const inherited = main.sticky && { ...main.sticky, name: `${main.sticky.name}-${name}` }
   return {
@@ -98,6 +99,7 @@ function poolOf(name: string, { sticky, queue, health, ...given }: GivenPool, ma
     name,
     sticky: sticky === undefined ? inherited : own || undefined,
     queue: queue === undefined ? main.queue : queue || undefined,
+    eject: eject === undefined ? main.eject : eject || undefined,
     health: health === undefined ? main.health : health || undefined,
   }
 }

@@ -20,6 +20,7 @@ export const TARGET_FORMS = 'PORT, HOST:PORT, [IPV6]:PORT, unix:PATH, dns:NAME:P
 export const ROUTE_FORMS = '[HOST][/PATH]=TARGET,TARGET'
 export const ADMIN_FORMS = '[HOST:]PORT'
 export const HEALTH_FORMS = 'tcp or a path such as /healthz'
+export const EJECT_FORMS = 'a number of failures'
 export const QUEUE_FORMS = 'a time such as 5s'
 
 /** The options of a target, and whether each has a value. */
@@ -33,6 +34,7 @@ const TARGET_OPTIONS = {
 } as const
 const LISTEN_OPTIONS = { mode: true, group: true, tls: false } as const
 const QUEUE_OPTIONS = { size: true } as const
+const EJECT_OPTIONS = { min: true, max: true, status: true } as const
 const HEALTH_OPTIONS = { interval: true, timeout: true, rise: true, fall: true, status: true, host: true } as const
 
 /** 'unix:/run/x.sock,mode=660' → { path: '/run/x.sock', mode: '660' }. @throws {SyntaxMistake} */
@@ -115,6 +117,12 @@ export function splitHealth(text: string): Raw {
 export function splitQueue(text: string): Raw {
   const [timeout = '', ...options] = text.split(',')
   return { timeout, ...splitOptions(options, QUEUE_OPTIONS) }
+}
+
+/** '5,min=10s' → { failures: '5', min: '10s' }. @throws {SyntaxMistake} */
+export function splitEject(text: string): Raw {
+  const [failures = '', ...options] = text.split(',')
+  return { failures, ...splitOptions(options, EJECT_OPTIONS) }
 }
 
 function splitOptions(options: readonly string[], known: Readonly<Record<string, boolean | 'maybe'>>): Raw {

@@ -9,6 +9,11 @@ export function announceBackends(balancer: Balancer, prefix: string, say: Io['sa
   balancer.on('down', ({ id }, error) =>
     say(`backend ${prefix}${id} is down: ${messageOf(error)}`, `health of ${prefix}${id}`),
   )
+  balancer.on('eject', ({ id, ejectedUntil }, error) => {
+    const seconds = Math.round((ejectedUntil! - Date.now()) / 100) / 10
+    say(`backend ${prefix}${id} is ejected for ${seconds} s: ${messageOf(error)}`, `ejection of ${prefix}${id}`)
+  })
+  balancer.on('uneject', ({ id }) => say(`backend ${prefix}${id} is no longer ejected`, `ejection of ${prefix}${id}`))
   balancer.on('drain', ({ id }) =>
     say(`backend ${prefix}${id} is draining: it gets no new clients`, `drain of ${prefix}${id}`),
   )

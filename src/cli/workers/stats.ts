@@ -3,9 +3,9 @@ import { addUpServices, type ServiceCounters } from '../counters.ts'
 import type { Member } from './member.ts'
 import type { Report } from './messages.ts'
 
-type Counts = Pick<BackendStatus, 'connections' | 'total' | 'failures' | 'bytesRead' | 'bytesWritten'>
+type Counts = Pick<BackendStatus, 'connections' | 'total' | 'failures' | 'ejections' | 'bytesRead' | 'bytesWritten'>
 
-const NOTHING: Counts = { connections: 0, total: 0, failures: 0, bytesRead: 0, bytesWritten: 0 }
+const NOTHING: Counts = { connections: 0, total: 0, failures: 0, ejections: 0, bytesRead: 0, bytesWritten: 0 }
 
 /** Merges the reports of all workers. The counts of workers that have ended are kept. */
 export class FleetStats {
@@ -85,6 +85,7 @@ function addCounts(a: Counts, b: Counts): Counts {
     connections: a.connections + b.connections,
     total: a.total + b.total,
     failures: a.failures + b.failures,
+    ejections: a.ejections + b.ejections,
     bytesRead: a.bytesRead + b.bytesRead,
     bytesWritten: a.bytesWritten + b.bytesWritten,
   }
@@ -107,6 +108,7 @@ function merge(a: BackendStatus, b: BackendStatus): BackendStatus {
   const isSame = a.state === b.state
   const told = isSame ? (a.since <= b.since ? a : b) : a.state === 'down' ? a : b
   const drains = [a, b].flatMap(({ drainingSince }) => drainingSince ?? [])
+  const ejections = [a, b].flatMap(({ ejectedUntil }) => ejectedUntil ?? [])
   const errors = [a.lastError, b.lastError].filter((error) => error !== undefined)
   return {
     ...told,
@@ -114,6 +116,7 @@ function merge(a: BackendStatus, b: BackendStatus): BackendStatus {
     maxConnections: a.maxConnections + b.maxConnections,
     draining: a.draining || b.draining,
     drainingSince: drains.length > 0 ? Math.min(...drains) : undefined,
+    ejectedUntil: ejections.length > 0 ? Math.max(...ejections) : undefined,
     lastError: errors.sort((one, other) => other.at - one.at)[0],
   }
 }

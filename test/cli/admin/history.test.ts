@@ -155,5 +155,6 @@ test('shows the average rate of the last three samples, weighted by their time',
 test('does not count a draining backend as up', () => {
   const states = [['up'], ['up', true], ['down'], ['down', true], ['up', true]]
   const backends = states.map(([state, draining = false]) => ({ state, draining }))
-  expect(countStates(backends)).toEqual({ up: 1, draining: 2, down: 2 })
+  const ejected = [false, true].map((draining) => ({ state: 'up', draining, ejectedUntil: 1 }))
+  expect(countStates([...backends, ...ejected])).toEqual({ up: 1, draining: 2, ejected: 2, down: 2 })
 })

@@ -102,6 +102,7 @@ test('the metrics show the state', async () => {
   for (const backend of BACKENDS) {
     const each = {
       badass_backend_up: backend.state === 'up' ? 1 : 0,
+      badass_backend_ejected: backend.ejectedUntil === undefined ? 0 : 1,
       badass_backend_draining: backend.draining ? 1 : 0,
       badass_backend_backup: backend.backup ? 1 : 0,
       badass_backend_weight: backend.weight,
@@ -109,6 +110,7 @@ test('the metrics show the state', async () => {
       badass_backend_connections_max: backend.maxConnections,
       badass_backend_connections_total: backend.total,
       badass_backend_connect_failures_total: backend.failures,
+      badass_backend_ejections_total: backend.ejections,
       badass_backend_bytes_read_total: backend.bytesRead,
       badass_backend_bytes_written_total: backend.bytesWritten,
     }
@@ -119,7 +121,7 @@ test('the metrics show the state', async () => {
     }
   }
   const own = [...metrics.keys()].filter((name) => name.startsWith('badass_'))
-  expect(own).toHaveLength(2 + Object.keys(totals).length + 10)
+  expect(own).toHaveLength(2 + Object.keys(totals).length + 12)
 })
 
 test('names and types agree, and each metric has a help text', async () => {

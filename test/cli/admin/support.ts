@@ -22,6 +22,8 @@ export function statusOf(id: string, about: Partial<BackendStatus> = {}): Backen
     connections: 0,
     total: 0,
     failures: 0,
+    ejectedUntil: undefined,
+    ejections: 0,
     bytesRead: 0,
     bytesWritten: 0,
     since: 1_700_000_000_000,

@@ -27,6 +27,7 @@ async function refusal(...argv: string[]): Promise<string> {
 
 const TARGETS = 'PORT, HOST:PORT, [IPV6]:PORT, unix:PATH, dns:NAME:PORT or srv:NAME'
 const ADDRESSES = 'PORT, HOST:PORT, [IPV6]:PORT, unix:PATH or fd:NAME'
+const EJECT_STATUS = "a status from 500 to 599, a list of them, or ranges, as in '502-504' or '500,502-504'"
 const NONE = 'TARGET: expected one or more, such as 3001 or host:3001, got none (see badass --help)'
 const TIME = 'a time such as 500ms, 30s or 5m'
 const alone = (place: string, others: string) => `${place}: has no effect without ${others}`
@@ -106,8 +107,12 @@ const MISTAKES: [line: string, message: string][] = [
   ['--failover no --sticky 3001', "--failover: expected redispatch or persist, got 'no'"],
   ['--queue soon 3001', "--queue: timeout: expected a time such as 500ms, 30s or 5m, got 'soon'"],
   ['--queue 0 3001', '--queue: timeout: expected milliseconds (an integer from 1 to 86400000), got 0'],
-  ['--queue 5s,size=0 3001', '--queue: size: expected an integer from 1 to 1000000, got 0'],
+  ['--queue 5s,size=0 3001', "--queue: size: expected an integer from 1 to 1000000, got '0'"],
   ['--queue 5s,sise=9 3001', '--queue: sise: unknown option (did you mean size?)'],
+  ['--eject many 3001', "--eject: failures: expected an integer from 1 to 1000000, got 'many'"],
+  ['--eject 0 3001', "--eject: failures: expected an integer from 1 to 1000000, got '0'"],
+  ['--eject 5,min=1h 3001', '--eject: min: expected no more than eject.max, which is 300000, got 3600000'],
+  ['--eject 5,status=404 3001', `--eject: status: expected ${EJECT_STATUS}, got '404'`],
   ['--health foo 3001', "--health: expected tcp or a path such as /healthz, got 'foo'"],
   ['--health tcp,host=a 3001', "--health: host: expected nothing with the type 'tcp', got 'a'"],
   ['--health tcp,rise=0 3001', '--health: rise: expected an integer from 1 to 1000, got 0'],
@@ -214,6 +219,8 @@ const RIGHT: [line: string, changed: Partial<Config>][] = [
   ['--sticky=home 3001', { ...EVERY, sticky: { ...STICKY, name: 'home' } }],
   ['--sticky --failover persist 3001', { ...EVERY, sticky: STICKY, failover: 'persist' }],
   ['--queue 5s 3001', { queue: { timeout: 5_000 } }],
+  ['--eject 5 3001', { eject: { failures: 5 } }],
+  ['--eject 5,min=1s,max=2s,status=500 3001', { eject: { failures: 5, min: 1_000, max: 2_000, status: '500' } }],
   ['--queue 500,size=20 3001', { queue: { timeout: 500, size: 20 } }],
   ['--algorithm least-connections 3001', { algorithm: 'least-connections' }],
   ['--algorithm hash --key header:X-User 3001', { algorithm: 'hash', key: 'header:X-User', ...EVERY }],

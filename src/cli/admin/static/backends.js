@@ -59,12 +59,14 @@ class Row {
   }
 
   #fillState(now) {
-    const { state, draining, drainingSince, backup, since, retryAt } = this.#backend
+    const { state, draining, drainingSince, ejectedUntil, backup, since, retryAt } = this.#backend
     const seconds = retryAt === undefined ? undefined : Math.ceil((retryAt - now) / 1000)
     const probe = seconds === undefined ? '' : seconds > 0 ? ` · probe in ${duration(seconds)}` : ' · probing'
-    this.element.dataset.state = state === 'down' ? 'down' : draining ? 'draining' : 'up'
+    const ejected = `ejected for ${duration(Math.max(0, Math.ceil((ejectedUntil - now) / 1000)))}`
+    const isOut = state === 'down' || ejectedUntil !== undefined
+    this.element.dataset.state = isOut ? 'down' : draining ? 'draining' : 'up'
     this.#parts.state.dataset.state = this.element.dataset.state
-    this.#put('state', state === 'down' ? `down${probe}` : draining ? 'draining' : 'up')
+    this.#put('state', state === 'down' ? `down${probe}` : ejectedUntil ? ejected : draining ? 'draining' : 'up')
     this.#parts.backup.hidden = !backup
     const alsoDraining = state === 'down' && draining ? ', draining' : ''
     const shownSince = this.element.dataset.state === 'draining' ? drainingSince : since
@@ -179,11 +181,12 @@ export class Backends {
 }
 
 function summary({ backends, removed, counters }) {
-  const { up, draining, down } = countStates(backends)
+  const { up, draining, ejected, down } = countStates(backends)
   const open = removed.reduce((sum, { connections }) => sum + connections, 0)
   const parts = [
     backends.length > 0 && `${up} up`,
     draining > 0 && `${draining} draining`,
+    ejected > 0 && `${ejected} ejected`,
     down > 0 && `${down} down`,
     counters.queued > 0 && `${plural(counters.queued, 'request')} waiting`,
     open > 0 && `${plural(open, 'connection')} to removed backends`,

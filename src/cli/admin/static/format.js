@@ -62,8 +62,11 @@ export function ago(seconds) {
 /** The number of backends that are up, draining or down. */
 export function countStates(backends) {
   const down = backends.filter(({ state }) => state === 'down').length
-  const draining = backends.filter(({ state, draining }) => state === 'up' && draining).length
-  return { up: backends.length - down - draining, draining, down }
+  const ejected = backends.filter(({ state, ejectedUntil }) => state === 'up' && ejectedUntil).length
+  const draining = backends.filter(
+    ({ state, draining, ejectedUntil }) => state === 'up' && !ejectedUntil && draining,
+  ).length
+  return { up: backends.length - down - ejected - draining, draining, ejected, down }
 }
 
 export function plural(n, one, many = `${one}s`) {

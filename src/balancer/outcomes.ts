@@ -1,0 +1,73 @@
+import { bodyOf, type Head } from '../parser/index.ts'
+import { type Connection, followErrors, type ProxyError, type ProxyErrorCode, subscribe } from '../proxy/index.ts'
+import type { Backend } from './backend.ts'
+import type { EjectSettings } from './eject-options.ts'
+
+/** A response did not come. */
+const MISSING: ReadonlySet<ProxyErrorCode> = new Set(['NO_RESPONSE', 'RESPONSE_HEAD_TIMEOUT'])
+
+/** Tells backends whether they served their requests, by listening to the proxy's diagnostics channels. */
+export class Outcomes {
+  settings: EjectSettings
+  /** Connections whose last request has reached a verdict. */
+  readonly #judged = new WeakSet<Connection>()
+  /** Connections whose client cannot be the reason for a missing response. */
+  readonly #innocent = new WeakSet<Connection>()
+  readonly #stops: readonly (() => void)[]
+
+  /** `backendOf` finds the backend of a Dest. */
+  constructor(settings: EjectSettings, backendOf: (dest: unknown) => Backend | undefined) {
+    this.settings = settings
+    this.#stops = [
+      subscribe('routed', ({ connection, head }) => {
+        this.#judged.delete(connection)
+        if (isComplete(head)) this.#innocent.add(connection)
+        else this.#innocent.delete(connection)
+      }),
+      subscribe('response', ({ connection, dest, status, response }) => {
+        if (response) this.#judge(connection, backendOf(dest), this.#faultOf(status))
+      }),
+      followErrors(({ connection, error, dest }) => {
+        const isFault = this.#innocent.has(connection) && isMissing(error, connection)
+        if (isFault) this.#judge(connection, backendOf(dest), error)
+        else this.#judged.add(connection)
+      }),
+      // With `requests: 'first'` responses pass unread.
+      subscribe('end', ({ connection, dest, status, bytesWritten }) => {
+        if (status === undefined && bytesWritten > 0) this.#judge(connection, backendOf(dest))
+      }),
+    ]
+  }
+
+  stop(): void {
+    for (const stop of this.#stops) stop()
+  }
+
+  #judge(connection: Connection, backend: Backend | undefined, fault?: Error): void {
+    if (this.#judged.has(connection)) return
+    this.#judged.add(connection)
+    if (fault) backend?.misbehaved(fault)
+    else backend?.served()
+  }
+
+  #faultOf(status: number): Error | undefined {
+    const isFault = this.settings.status.some(([least, most]) => least <= status && status <= most)
+    return isFault ? new Error(`it answered ${status}`) : undefined
+  }
+}
+
+/**
+ * Whether the backend gave no response. Other errors may be the client's fault, such as a reset inside a response that the
+ * client does not read. With `requests: 'first'` a tunnel is open already. A reused connection that is reset says nothing.
+ */
+function isMissing({ code, phase }: ProxyError, { bytesWritten }: Connection): boolean {
+  return MISSING.has(code) || (code === 'BACKEND_RESET' && phase === 'tunnel' && bytesWritten === 0)
+}
+
+/**
+ * Whether the request was complete when it was routed. A backend may give up a client that stalls or sends nonsense in a
+ * body, a tunnel or an HTTP/2 connection.
+ */
+function isComplete(head: Head): boolean {
+  return bodyOf(head).kind === 'none' && head.method !== 'CONNECT' && head.version !== 'HTTP/2.0'
+}
