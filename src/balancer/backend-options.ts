@@ -1,5 +1,6 @@
 import { isIPv6 } from 'node:net'
 import type tls from 'node:tls'
+import { HOST_HEADER } from '../proxy/index.ts'
 import { show } from '../show.ts'
 import { anObject, flag, integer, type Rule, type Rules, validateOptions } from '../validate.ts'
 import { type Discovered, dnsName, type Name } from './discovery/index.ts'
@@ -19,6 +20,11 @@ interface CommonOptions {
   tls?: boolean | tls.ConnectionOptions | undefined
   /** Send the client's address in a PROXY protocol header of this version. Default: none. */
   sendProxy?: 1 | 2 | undefined
+  /**
+   * The Host of requests to this backend in place of the client's, and the TLS server name; `Dest` has the details.
+   * Default: none.
+   */
+  hostHeader?: string | undefined
 }
 
 /** A backend: a TCP port or a Unix socket. `host` defaults to localhost (IPv4 or IPv6). */
@@ -49,6 +55,7 @@ interface Common {
   readonly backup: boolean
   readonly tls: BackendDest['tls']
   readonly sendProxy: BackendDest['sendProxy']
+  readonly hostHeader: BackendDest['hostHeader']
 }
 
 /** A DNS name and the settings of every backend that it resolves to. */
@@ -88,6 +95,7 @@ const COMMON_RULES: Rules<keyof Common> = {
     default: false,
   },
   sendProxy: { expected: '1 or 2', validate: (value) => value === undefined || value === 1 || value === 2 },
+  hostHeader: HOST_HEADER,
 }
 /** The kinds of backend, each with the option that selects it. The first one present wins. */
 const FORMS: readonly (readonly [name: string, rules: Rules])[] = [
@@ -108,10 +116,10 @@ export function validateBackend(place: string, options: BackendOptions | DnsOpti
   const form = FORMS.find(([name]) => (options as object as Record<string, unknown>)[name] !== undefined)
   if (!form) throw new TypeError(`${place}: expected port, path, dns or srv, got ${show(options)}`)
   const given = validateOptions(place, form[1], options) as unknown as Given
-  const { dns, srv, weight, maxConnections, backup, sendProxy } = given
+  const { dns, srv, weight, maxConnections, backup, sendProxy, hostHeader } = given
   // A copy: the caller may change its object later.
   const tls = typeof given.tls === 'object' ? { ...given.tls } : given.tls
-  const common = { weight, maxConnections, backup, tls, sendProxy }
+  const common = { weight, maxConnections, backup, tls, sendProxy, hostHeader }
   if (dns !== undefined) return { ...common, name: { dns, port: given.port }, source: `dns:${dns}:${given.port}` }
   if (srv !== undefined) return { ...common, name: { srv }, source: `srv:${srv}` }
   const where = given.path === undefined ? { port: given.port, host: given.host } : { path: given.path }
@@ -123,7 +131,8 @@ export function foundSettings(spec: DnsSourceSettings, found: Discovered): Backe
   const { id, host, port, weight = 1, backup = false } = found
   // SRV ids begin with the target. A certificate is issued for that name, not for the current address.
   const servername = 'srv' in spec.name ? id.slice(0, id.indexOf(':')) : spec.name.dns
-  const tls = spec.tls && { servername, ...(spec.tls === true ? undefined : spec.tls) }
+  const named = spec.hostHeader === undefined && { servername }
+  const tls = spec.tls && { ...named, ...(spec.tls === true ? undefined : spec.tls) }
   const common = { ...spec, weight: spec.weight * weight, backup: spec.backup || backup, tls }
   return settingsOf({ port, host }, id, spec.source, common)
 }
@@ -139,8 +148,13 @@ function settingsOf(
   where: { port: number; host: string } | { path: string },
   id: string | undefined,
   source: string | undefined,
-  { weight, maxConnections, backup, tls, sendProxy }: Common,
+  { weight, maxConnections, backup, tls, sendProxy, hostHeader }: Common,
 ): BackendSettings {
-  const place: BackendDest = { ...where, ...(tls && { tls }), ...(sendProxy && { sendProxy }) }
+  const place: BackendDest = {
+    ...where,
+    ...(tls && { tls }),
+    ...(sendProxy && { sendProxy }),
+    ...(hostHeader !== undefined && { hostHeader }),
+  }
   return { id: id ?? addressOf(place), place, source, weight, maxConnections, backup }
 }

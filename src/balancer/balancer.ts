@@ -154,8 +154,8 @@ export class Balancer extends EventEmitter<BalancerEvents> {
   }
 
   /**
-   * Replaces all options. A backend with the same id, address, `tls` and `sendProxy` keeps its state, counters,
-   * connections and drain. A DNS name keeps the backends it resolved to. If there are new DNS names, removed backends
+   * Replaces all options. A backend with the same id, address, `tls`, `sendProxy` and `hostHeader` keeps its state,
+   * counters, connections and drain. A DNS name keeps the backends it resolved to. If there are new DNS names, removed backends
    * stay until the first of these names resolves.
    * @throws {TypeError} for an unknown or invalid option; nothing has changed then
    * @throws {Error} after `close()`

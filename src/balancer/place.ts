@@ -6,6 +6,7 @@ import { hostPort } from '../proxy/index.ts'
 export type BackendDest = ({ port: number; host: string } | { path: string }) & {
   tls?: boolean | tls.ConnectionOptions | undefined
   sendProxy?: 1 | 2 | undefined
+  hostHeader?: string | undefined
 }
 
 export function addressOf(place: BackendDest): string {

@@ -191,11 +191,11 @@ export class Connection {
     this.#upstream = upstream
     this.#reporter.connected(this.dest!, isReused)
     if (this.state === 'Closed') return void upstream.on('error', () => undefined)
-    const { head, original } = this.#routing.request
-    if (this.#exchanges) return this.#exchanges.start(upstream, head, original, this.dest!)
+    const { request, requestLine, hostHeader } = this.#routing
+    if (this.#exchanges) return this.#exchanges.start(upstream, request.head, request.original, this.dest!)
     this.#reporter.sent()
-    this.#tunnel = new Tunnel(this.#socket, upstream, this.dest!, original, this.#context)
-    this.#tunnel.start(this.#routing.takeBytes(), this.#routing.requestLine.version)
+    this.#tunnel = new Tunnel(this.#socket, upstream, this.dest!, request.original, this.#context)
+    this.#tunnel.start(this.#routing.takeBytes(hostHeader), requestLine.version, hostHeader)
   }
 
   #exchanged(persists: boolean): void {

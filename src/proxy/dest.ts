@@ -4,6 +4,7 @@ import type tls from 'node:tls'
 import type { ProxyVersion } from '../parser/index.ts'
 import { show } from '../show.ts'
 import { hookError } from './hook-error.ts'
+import { HOST_HEADER, serverNameOf } from './host-header.ts'
 import { type RequestLine, type ResponseSource, readResponse } from './response.ts'
 import { isReadable, isServer } from './socket.ts'
 
@@ -17,6 +18,16 @@ interface Announcing {
   sendProxy?: ProxyVersion | undefined
 }
 
+interface Renaming {
+  /**
+   * The Host of requests to this backend, as in 'example.com' or 'example.com:8080', in place of the one that the client
+   * sent. It is the TLS server name too, unless the options of `tls` set one. In responses, `Location` and
+   * `Content-Location` with this host become paths, and the `Domain` of cookies is removed if it is this host. With
+   * `requests: 'first'`, only for the first request of a connection and its response.
+   */
+  hostHeader?: string | undefined
+}
+
 interface Retrying {
   /**
    * With `requests: 'every'`, false stops a request from using connections of other clients, and from being sent again
@@ -25,10 +36,11 @@ interface Retrying {
   retry?: boolean | undefined
 }
 
-type PortDest = { port: number; host?: string | undefined } & OverTls & Announcing & Retrying
-type PathDest = { path: string } & OverTls & Announcing & Retrying
+type Common = OverTls & Announcing & Renaming & Retrying
+type PortDest = { port: number; host?: string | undefined } & Common
+type PathDest = { path: string } & Common
 type ServerDest = { server: net.Server }
-type ConnectDest = { connect(): Duplex | Promise<Duplex> } & OverTls & Announcing & Retrying
+type ConnectDest = { connect(): Duplex | Promise<Duplex> } & Common
 
 /**
  * The destination of a connection. Any object with one of these forms is a Dest. Hooks get the same object back. If it
@@ -53,6 +65,8 @@ interface Transport {
   sendProxy: unknown
   /** The request may use a connection of other clients, and may be sent again if the connection fails. */
   retry: boolean
+  /** The Host of the request. Undefined: the client's. */
+  hostHeader: string | undefined
 }
 
 /** A backend whose socket the engine opens itself. */
@@ -83,13 +97,28 @@ export function readDest(value: unknown): Target | undefined {
   const { port } = dest
   if (!isPort(port)) return undefined
   const { host = 'localhost' } = dest
-  const { tls, sendProxy, retry } = transportOf(dest)
+  const { tls, sendProxy, retry, hostHeader } = transportOf(dest)
   // Spreading an object would cost more than the rest of this function.
-  return { kind: 'port', port, host: host as string, tls, sendProxy, retry }
+  return { kind: 'port', port, host: host as string, tls, sendProxy, retry, hostHeader }
 }
 
-function transportOf({ tls, sendProxy, retry }: { [name: string]: unknown }): Transport {
-  return { tls: tls ? { ...(tls as tls.ConnectionOptions) } : undefined, sendProxy, retry: retry !== false }
+function transportOf(dest: { [name: string]: unknown }): Transport {
+  const { tls, sendProxy, retry } = dest
+  const hostHeader = hostHeaderOf(dest)
+  const servername = tls && hostHeader !== undefined ? serverNameOf(hostHeader) : undefined
+  const named = servername === undefined ? undefined : { servername }
+  return {
+    tls: tls ? { ...named, ...(tls as tls.ConnectionOptions) } : undefined,
+    sendProxy,
+    retry: retry !== false,
+    hostHeader,
+  }
+}
+
+/** @throws {TypeError} if it is no Host: it would be sent as it is */
+function hostHeaderOf({ hostHeader }: { [name: string]: unknown }): string | undefined {
+  if (HOST_HEADER.validate(hostHeader)) return hostHeader as string | undefined
+  throw hookError(`dest.hostHeader: expected ${HOST_HEADER.expected}, got ${show(hostHeader, 100)}`)
 }
 
 function isPort(port: unknown): port is number {

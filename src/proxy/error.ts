@@ -35,6 +35,14 @@ const FAILURES = {
 
 export type ProxyErrorCode = keyof typeof FAILURES
 
+/** Failures before a response. With `requests: 'every'`, errback may answer the request, or send it again. */
+export const UNANSWERED: ReadonlySet<ProxyErrorCode> = new Set([
+  'NO_RESPONSE',
+  'BACKEND_RESET',
+  'RESPONSE_HEAD_TIMEOUT',
+  'REQUEST_SEND_TIMEOUT',
+])
+
 /** The phase of the connection in which it failed. */
 export type Phase = 'head' | 'lookup' | 'connect' | 'response' | 'tunnel' | 'reply'
 

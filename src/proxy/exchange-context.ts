@@ -8,7 +8,7 @@ import type { Context } from './states.ts'
 
 /** A request on its way to a backend. */
 export interface Outgoing {
-  /** The head as lookup left it. */
+  /** The head as lookup left it, with the Host for the backend. */
   readonly head: Head
   /** The received head, for modify. */
   readonly original: Head | undefined
@@ -16,6 +16,8 @@ export interface Outgoing {
   readonly body: Buffer | undefined
   readonly plan: Plan
   readonly dest: Dest
+  /** The Host that the backend gets in place of the client's. Undefined: the client's own. */
+  readonly hostHeader: string | undefined
 }
 
 /** The part of a Connection that its Exchange uses. */

@@ -4,6 +4,7 @@ import type { BackendConnection } from './backend-connection.ts'
 import { Download, type DownloadEvents } from './download.ts'
 import type { ExchangeContext, Outgoing } from './exchange-context.ts'
 import { checkFraming } from './framing.ts'
+import { forClient } from './host-header.ts'
 import { InterimHeads } from './interim-heads.ts'
 import { announce, isUnasked, mayPersist, planResponse, type ResponsePlan } from './plan.ts'
 import { isInterim } from './reader.ts'
@@ -156,10 +157,11 @@ export class Exchange implements RequestSenderUser, DownloadEvents {
 
   #modify(head: Head, rest: Buffer): void {
     const { machine, settings, failed } = this.#context
-    const { plan, dest, original } = this.#request
+    const { plan, dest, original, hostHeader } = this.#request
     this.#interims?.stop()
     if (isUnasked(plan, head)) return failed('UNASKED_UPGRADE')
     const response = planResponse(head, plan, this.#request.head)
+    if (hostHeader !== undefined) forClient(head, hostHeader)
     this.#response = response
     this.#backend.idleLimit = response.idleLimit
     if (response.isLogin) this.#backend.isPrivate = true

@@ -7,6 +7,7 @@ import { Exchange } from './exchange.ts'
 import type { ExchangeContext } from './exchange-context.ts'
 import { checkFraming } from './framing.ts'
 import { canSkip, HookAnswer } from './hook-answer.ts'
+import { forBackend } from './host-header.ts'
 import { isConnectWithBody, isIdempotent, type Plan, planRequest } from './plan.ts'
 import { isShared, keyOf, type Pool } from './pool.ts'
 import { RequestReader, type RequestReaderEvents } from './request-reader.ts'
@@ -38,7 +39,7 @@ export class Exchanges implements RequestReaderEvents {
   #isIdempotent = false
   /** The request's body, if all of it arrived with the head. */
   #body: Buffer | undefined
-  #target: { readonly key: string; readonly isShared: boolean } | undefined
+  #target: { readonly key: string; readonly isShared: boolean; readonly hostHeader: string | undefined } | undefined
   /** The backend connection of the current exchange. */
   #backend: BackendConnection | undefined
   /** The backend connection of the last request. It is in the pool unless it is private. */
@@ -122,7 +123,7 @@ export class Exchanges implements RequestReaderEvents {
    * no request may be sent again: the FIN itself may be why the backend closes.
    */
   reuse(target: StreamTarget): Duplex | undefined {
-    const wanted = { key: keyOf(target), isShared: isShared(target) }
+    const wanted = { key: keyOf(target), isShared: isShared(target), hostHeader: target.hostHeader }
     this.#target = wanted
     this.#backend = this.#find(wanted.key, target.retry && this.isReplayable && !this.#requests.isDone)
     return this.#backend?.stream
@@ -131,11 +132,13 @@ export class Exchanges implements RequestReaderEvents {
   /** Starts the exchange of a request with a connected backend. */
   start(stream: Duplex, head: Head, original: Head | undefined, dest: Dest): void {
     const { settings } = this.#context
-    const { key, isShared } = this.#target!
+    const { key, isShared, hostHeader } = this.#target!
     const backend = this.#backend ?? new BackendConnection(stream, key, !isShared, settings)
     backend.owner = this
     this.#backend = backend
-    const request = { head, body: this.#body, original, plan: this.#plan!, dest }
+    const sent = forBackend(head, hostHeader)
+    const mapped = sent === head ? undefined : hostHeader
+    const request = { head: sent, body: this.#body, original, plan: this.#plan!, dest, hostHeader: mapped }
     const exchange = new Exchange(this.#client, this.#requests, backend, request, this.#context)
     this.#exchange = exchange
     exchange.start()

@@ -4,8 +4,9 @@ import type { Head } from '../parser/index.ts'
 import { Attempt } from './attempt.ts'
 import { type Dest, type Outcome, readOutcome, type StreamTarget, type Target, wrongResult } from './dest.ts'
 import { EndWatch } from './end-watch.ts'
-import type { ProxyError, ProxyErrorCode } from './error.ts'
+import { type ProxyError, UNANSWERED } from './error.ts'
 import type { Exchanges } from './exchanges.ts'
+import { forBackend } from './host-header.ts'
 import { connectInMemory } from './memory-socket.ts'
 import { adoptReadable } from './own-stream.ts'
 import type { Client } from './proxy-protocol/index.ts'
@@ -16,14 +17,8 @@ import { after, destroy, handOver, readAll, reset, settle, unshift } from './soc
 /** Maximum number of attempts for a request. An errback that never gives up could otherwise try backends forever. */
 const MOST_ATTEMPTS = 100
 
-/** Failures before a response. With `requests: 'every'`, errback may answer the request, or send it again. */
-const UNANSWERED: ReadonlySet<ProxyErrorCode> = new Set([
-  'NO_RESPONSE',
-  'BACKEND_RESET',
-  'RESPONSE_HEAD_TIMEOUT',
-  'REQUEST_SEND_TIMEOUT',
-])
-
+/** How a server of this process is reached. */
+const PLAIN = { tls: undefined, sendProxy: undefined, retry: true, hostHeader: undefined }
 const NO_REQUEST: RequestLine = { method: '', version: '' }
 
 /** Finds the destination of a request with `lookup` and `errback`, and connects to it. */
@@ -62,6 +57,14 @@ export class Routing {
 
   get request(): Request {
     return this.#request!
+  }
+
+  /** The Host that the backend gets in place of the client's. Undefined: the client's own. */
+  get hostHeader(): string | undefined {
+    const { hostHeader } = this.#target!
+    if (hostHeader === undefined) return undefined
+    const { head } = this.#request!
+    return head.version === 'HTTP/2.0' || head.get('host') === hostHeader ? undefined : hostHeader
   }
 
   /** Routes the first request of a connection. The engine does not parse later ones. */
@@ -189,7 +192,7 @@ export class Routing {
     const { server } = target
     if (!this.#exchanges) return this.#handOver(server)
     const connect = () => connectInMemory(server, this.#client.info)
-    this.#connect({ kind: 'connect', connect, source: server, tls: undefined, sendProxy: undefined, retry: true })
+    this.#connect({ kind: 'connect', connect, source: server, ...PLAIN })
   }
 
   #handOver(server: net.Server): void {
@@ -209,10 +212,10 @@ export class Routing {
   }
 
   /** Removes and returns the request's head, and the bytes that arrived after it. */
-  takeBytes(): Buffer[] {
+  takeBytes(hostHeader?: string): Buffer[] {
     const { head, length } = this.#request!
     this.#request = undefined
-    return [head.bytes(), readAll(this.#socket).subarray(length)]
+    return [forBackend(head, hostHeader).bytes(), readAll(this.#socket).subarray(length)]
   }
 
   /** Whether the request may be sent twice. */

@@ -175,7 +175,7 @@ function isLocalFailure(error: NodeJS.ErrnoException): boolean {
 
 function httpCheckOf({ path, host, status }: HealthSettings, target: StreamTarget): HttpCheck {
   return {
-    request: requestOf(path, host ?? hostOf(target)),
+    request: requestOf(path, host ?? target.hostHeader ?? hostOf(target)),
     isExpected: (got) => status.some(([least, most]) => least <= got && got <= most),
     expects: status.map(([least, most]) => (least === most ? least : `${least}-${most}`)).join(','),
   }

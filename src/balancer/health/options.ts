@@ -7,7 +7,7 @@ export interface HealthOptions {
   type?: 'tcp' | 'http' | undefined
   /** Path to GET. Default '/'. */
   path?: string | undefined
-  /** Host field of the request. Default: the backend's address. */
+  /** Host field of the request. Default: the backend's `hostHeader`, or its address. */
   host?: string | undefined
   /** Expected status: 204, [200, 404], '200-399' or '200-299,401'. Default '200-399'. */
   status?: number | readonly number[] | string | undefined

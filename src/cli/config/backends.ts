@@ -5,7 +5,7 @@ import {
   type QueueOptions,
   validateBalancer,
 } from '../../balancer/index.ts'
-import { hostPort } from '../../proxy/index.ts'
+import { HOST_HEADER, hostPort } from '../../proxy/index.ts'
 import { StickyCookie } from '../../sticky/index.ts'
 import { integer } from '../../validate.ts'
 import type { Config, Pem, Place, StickySettings, Target } from './config.ts'
@@ -74,6 +74,7 @@ const BACKEND = is.object(
     sendProxy: is.leaf<1 | 2>({ ...integer(1, 2), expected: '1 or 2' }, (value) =>
       value === true ? 1 : syntax.parseInteger(value),
     ),
+    hostHeader: is.leaf<string>(HOST_HEADER),
   },
   `${syntax.TARGET_FORMS}, or an object`,
   checkForm('a port, path, dns or srv'),

@@ -4,7 +4,7 @@ Reads the heads of HTTP messages, picks a target, then passes raw bytes.
 
 TARGET: PORT  HOST:PORT  [IPV6]:PORT  unix:PATH  dns:NAME:PORT  srv:NAME
   then any of ,weight=N ,backup ,id=NAME ,max-connections=N ,tls[=insecure]
-  ,send-proxy[=2]
+  ,send-proxy[=2] ,host=NAME
 Traffic
   --listen ADDRESS         PORT, HOST:PORT, unix:PATH[,mode=660][,group=NAME] or
                            fd:NAME (LISTEN_FDS), then ,tls; repeatable [8080]

@@ -206,7 +206,9 @@ function requestsOf(settings: Settings): Config['requests'] {
   // With `trust`, the client's address is in X-Forwarded-For.
   const isKeyOfRequest = algorithm === 'hash' && ((key ?? 'client') !== 'client' || !!trust?.length)
   const isRead = sticky || forwarded || redirectHttps || isKeyOfRequest || routes || settings.lookup || settings.modify
-  return isRead ? 'every' : 'first'
+  // The engine changes their Host.
+  const isRenamed = settings.backends?.some(({ hostHeader }) => hostHeader !== undefined)
+  return isRead || isRenamed ? 'every' : 'first'
 }
 
 /** The settings of these names that were given. */

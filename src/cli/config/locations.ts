@@ -18,13 +18,16 @@ const OPTIONS: Readonly<Record<string, string>> = {
   'dns.hold': '--dns-hold',
 }
 
+/** Parts of a target that have another name in its options. */
+const SHORT: Readonly<Record<string, string>> = { hostHeader: 'host' }
+
 /** Settings that are lists of what an option or an argument gives one by one. Mistakes show which. */
 const SINGULAR: Readonly<Record<string, string>> = { backends: 'TARGET', routes: '--route' }
 
 /** The command line: `--listen`, `TARGET`, and parts of them as in `TARGET '3001,weight=x': weight`. */
 export function lineSource(raw: Readonly<Record<string, unknown>>): Source {
   const nameOf = ([key, ...rest]: Path): string => {
-    const names = rest.filter((part) => typeof part !== 'number').map((part) => toKebabCase(part))
+    const names = rest.filter((part) => typeof part !== 'number').map((part) => SHORT[part] ?? toKebabCase(part))
     const short = OPTIONS[[key, ...names].join('.')]
     if (short !== undefined) return short
     const option = SINGULAR[String(key)] ?? `--${toKebabCase(String(key))}`

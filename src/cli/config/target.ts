@@ -31,6 +31,7 @@ const TARGET_OPTIONS = {
   'max-connections': true,
   tls: 'maybe',
   'send-proxy': 'maybe',
+  host: true,
 } as const
 const LISTEN_OPTIONS = { mode: true, group: true, tls: false } as const
 const QUEUE_OPTIONS = { size: true } as const
@@ -70,7 +71,9 @@ function noAddress(text: string, expected: string): SyntaxMistake {
 /** '3001,weight=2' → { port: '3001', weight: '2' }. @throws {SyntaxMistake} */
 export function splitTarget(text: string): Raw {
   const [address = '', ...options] = text.split(',')
-  return { ...splitPlace(address), ...splitOptions(options, TARGET_OPTIONS) }
+  // The address has a host too.
+  const { host: hostHeader, ...others } = splitOptions(options, TARGET_OPTIONS)
+  return { ...splitPlace(address), ...others, ...(hostHeader !== undefined && { hostHeader }) }
 }
 
 function splitPlace(text: string): Raw {

@@ -13,7 +13,7 @@ import {
 } from '../../index.ts'
 import { after, isExhausted, subscribe } from '../../proxy/index.ts'
 import { messageOf } from '../../show.ts'
-import { type Config, DEFAULT_POOL } from '../config/index.ts'
+import { type Config, DEFAULT_POOL, poolsOf } from '../config/index.ts'
 import { Forwarded } from './forwarded.ts'
 import { HttpsRedirect } from './https-redirect.ts'
 import type { Pools } from './pools.ts'
@@ -69,7 +69,9 @@ export class Generation {
 function createProxy(config: Config, forwarded: Forwarded, shared: GenerationContext): ProxyServer {
   const { proxyProtocol, hooks, requests, routing, redirectHttps } = config
   // None of these would see the requests inside an HTTP/2 connection.
-  const isSeen = config.forwarded || redirectHttps || requests === 'every' || routing || hooks.lookup || hooks.modify
+  const isRenamed = poolsOf(config).some(({ backends }) => backends.some(({ hostHeader }) => hostHeader !== undefined))
+  const isSeen =
+    isRenamed || config.forwarded || redirectHttps || requests === 'every' || routing || hooks.lookup || hooks.modify
   const http2 = config.http2 ?? (isSeen ? 'refuse' : 'pass')
   const limits = { ...config.limits, proxyProtocol, http2, requests } as const
   const redirect = redirectHttps === undefined ? undefined : new HttpsRedirect(redirectHttps, forwarded)

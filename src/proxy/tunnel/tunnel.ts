@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { Head, HeadError } from '../../parser/index.ts'
 import type { Dest } from '../dest.ts'
 import type { ProxyErrorCode } from '../error.ts'
+import { forClient } from '../host-header.ts'
 import type { Settings } from '../options.ts'
 import { HeadReader, responseScanner } from '../reader.ts'
 import { settle, writeTogether } from '../socket.ts'
@@ -10,8 +11,8 @@ import { type Context, LINGER_MS, type StateMachine } from '../states.ts'
 import { Pump, type PumpEvents } from './pump.ts'
 
 /**
- * Moves raw bytes between a client and a connected backend. In 'first' mode it reads the response head first, if
- * modify or lenientResponses needs it.
+ * Moves raw bytes between a client and a connected backend. In 'first' mode it reads the response head first, if modify,
+ * lenientResponses or the Dest's `hostHeader` needs it.
  */
 export class Tunnel implements PumpEvents {
   readonly #client: net.Socket
@@ -30,7 +31,9 @@ export class Tunnel implements PumpEvents {
   /** The client ended its side before the backend ended or sent a byte. */
   #hasClientLeft = false
   #isStopped = false
-  /** Reads the response head, for modify or lenientResponses. */
+  /** The Host that the backend got in place of the client's. */
+  #hostHeader: string | undefined
+  /** Reads the response head. */
   #reader: HeadReader | undefined
 
   constructor(client: net.Socket, upstream: Duplex, dest: Dest, request: Head | undefined, context: Context) {
@@ -46,11 +49,15 @@ export class Tunnel implements PumpEvents {
     this.#pump = new Pump(client, upstream, this)
   }
 
-  /** Sends the first bytes of the request, then the rest. `version` is that of the received request. */
-  start(request: readonly Buffer[], version: string): void {
+  /**
+   * Sends the first bytes of the request, then the rest. `version` is that of the received request, `hostHeader` the Host
+   * that the backend gets in place of the client's.
+   */
+  start(request: readonly Buffer[], version: string, hostHeader?: string): void {
     const { modify, lenientResponses, responseHeadTimeout } = this.#settings
     // The engine cannot read the heads of HTTP/2.
-    const isRead = version !== 'HTTP/2.0' && (modify != null || lenientResponses)
+    const isRead = version !== 'HTTP/2.0' && (modify != null || lenientResponses || hostHeader !== undefined)
+    this.#hostHeader = hostHeader
     // Enter the state first. If the stream fails inside the first write, bytes have been sent.
     this.#machine.enter(isRead || responseHeadTimeout > 0 ? 'AwaitingResponse' : 'Tunnelling')
     this.#arm()
@@ -117,6 +124,7 @@ export class Tunnel implements PumpEvents {
   #modify(head: Head, rest: Buffer): void {
     this.#reader = undefined
     this.#machine.enter('Modifying')
+    if (this.#hostHeader !== undefined) forClient(head, this.#hostHeader)
     const request = this.#request!
     this.#request = undefined
     settle(

@@ -56,7 +56,10 @@ const MISTAKES: [line: string, message: string][] = [
   ['3001,weight', "TARGET '3001,weight': weight: expected weight=VALUE, got no value"],
   ['3001,weight=1,weight=2', "TARGET '3001,weight=1,weight=2': weight: appears twice"],
   ['3001,wieght=2', "TARGET '3001,wieght=2': wieght: unknown option (did you mean weight?)"],
-  ['3001,', "TARGET '3001,': '': unknown option (expected weight, backup, id, max-connections, tls or send-proxy)"],
+  [
+    '3001,',
+    "TARGET '3001,': '': unknown option (expected weight, backup, id, max-connections, tls, send-proxy or host)",
+  ],
   ['3001,backup=1', "TARGET '3001,backup=1': backup: expected no value, got '1'"],
   [
     '3001,max-connections=0',
@@ -134,6 +137,11 @@ const MISTAKES: [line: string, message: string][] = [
   [
     '--proxy-protocol= 3001',
     "--proxy-protocol: expected an IP address, a network such as 10.0.0.0/8, or 'unix', got ''",
+  ],
+  ['3001,host', "TARGET '3001,host': host: expected host=VALUE, got no value"],
+  [
+    '3001,host=a/b',
+    "TARGET '3001,host=a/b': host: expected a host, with a port if the backend expects one, as in 'example.com' or '[::1]:3000', got 'a/b'",
   ],
   ['3001,send-proxy=3', "TARGET '3001,send-proxy=3': send-proxy: expected 1 or 2, got '3'"],
   ['--tls-cert a 3001', '--tls-cert: got 1, but 0 of --tls-key'],
@@ -233,6 +241,8 @@ const RIGHT: [line: string, changed: Partial<Config>][] = [
   ],
   ['--forwarded=rfc7239 3001', { ...EVERY, forwarded: 'rfc7239' }],
   ['3001 --forwarded=both', { ...EVERY, forwarded: 'both' }],
+  ['app:443,tls,host=a.test', { ...EVERY, backends: [{ host: 'app', port: 443, tls: true, hostHeader: 'a.test' }] }],
+  ['unix:/x,host=a.test:80', { ...EVERY, backends: [{ path: '/x', hostHeader: 'a.test:80' }] }],
   ['--proxy-protocol 10.0.0.0/8,unix --proxy-protocol ::1 3001', { proxyProtocol: ['10.0.0.0/8', 'unix', '::1'] }],
   ['--redirect-https=8443 3001', { ...EVERY, redirectHttps: 8443 }],
   ['--redirect-https --trust unix 3001', { ...EVERY, redirectHttps: 443, trust: ['unix'] }],

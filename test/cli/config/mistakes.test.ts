@@ -30,6 +30,12 @@ const MISTAKES: [text: string, lines: string[]][] = [
     '{"listen": { "port": 1, "tls": false }, "tls": { "cert": "a", "key": "b" }, "backends": 3}',
     ['tls.cert: has no effect without a listener with TLS'],
   ],
+  [
+    '{"backends": [{ "port": 1, "hostHeader": "a b" }]}',
+    [
+      "backends[0].hostHeader: expected a host, with a port if the backend expects one, as in 'example.com' or '[::1]:3000', got 'a b'",
+    ],
+  ],
   ['{"everyRequest": true}', ['everyRequest: unknown option (did you mean "requests": "every"?)']],
   ['{"backends": null}', [`backends: expected ${TARGETS}, or an object, got null`]],
   [
@@ -67,7 +73,7 @@ const MISTAKES: [text: string, lines: string[]][] = [
   [
     '{"backends": [{"__proto__": {"port": 1}}]}',
     [
-      'backends[0].__proto__: unknown option (expected port, host, path, dns, srv, id, weight, maxConnections, backup, tls or sendProxy)',
+      'backends[0].__proto__: unknown option (expected port, host, path, dns, srv, id, weight, maxConnections, backup, tls, sendProxy or hostHeader)',
       'backends[0]: expected a port, path, dns or srv, got none',
     ],
   ],

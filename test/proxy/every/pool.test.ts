@@ -339,7 +339,15 @@ describe('a connection is private to one client', () => {
 })
 
 test('the key of a connection is host, port or path, and the options of TLS', () => {
-  const base = { kind: 'port', host: 'a', port: 1, tls: undefined, sendProxy: undefined, retry: true } as const
+  const base = {
+    kind: 'port',
+    host: 'a',
+    port: 1,
+    tls: undefined,
+    sendProxy: undefined,
+    retry: true,
+    hostHeader: undefined,
+  } as const
   const ca = ['x']
   const check = () => undefined
   const targets = [
