@@ -2,14 +2,14 @@ import { EventEmitter } from 'node:events'
 import type { Head } from '../parser/index.ts'
 import { after, type ClientInfo, type Dest, type ProxyError } from '../proxy/index.ts'
 import { createAlgorithm } from './algorithm.ts'
-import type { Backend, BackendView } from './backend.ts'
+import type { Backend } from './backend.ts'
 import { BackendList } from './backend-list.ts'
 import { type BackendOptions, type DnsOptions, validateBackend } from './backend-options.ts'
 import type { BackendStatus } from './backend-status.ts'
 import { ConnectionTracker } from './connection-tracker.ts'
 import type { EjectSettings } from './eject-options.ts'
 import type { BalancerEvents } from './events.ts'
-import { isConnectFailure } from './failure.ts'
+import { isConnectFailure, isUnanswered } from './failure.ts'
 import { type BalancerOptions, type BalancerSettings, validateBalancer } from './options.ts'
 import { Outcomes } from './outcomes.ts'
 import { Queue, type Queued } from './queue.ts'
@@ -77,25 +77,27 @@ export class Balancer extends EventEmitter<BalancerEvents> {
 
   /**
    * Chooses the next backend, among those not tried for this connection, after a failed connect. Returns a 503 response
-   * with Retry-After if none is left. Returns nothing if a backend failed after it was sent the request: another backend
-   * might fail, too.
+   * with Retry-After if none is left. If a backend failed after it was sent the request, it returns another one as often
+   * as `retries` says, then nothing.
    */
   readonly errback = (
     error: ProxyError,
     dest: Dest | undefined | null,
     head: Head,
   ): Maybe<Route | Response | undefined> => {
-    if (error.requestSent && !isConnectFailure(error)) return undefined
     const backend = this.#tracker.backendOf(dest)
+    if (backend && isUnanswered(error)) return this.#retry(backend, dest!)
+    if (error.requestSent && !isConnectFailure(error)) return undefined
     if (!backend || !isConnectFailure(error)) return unavailable(head, this.#retryAfter)
     this.#tracker.connectFailed(error, backend)
-    const { key, isHome, waited, ...before } = historyOf(dest!)
+    const { isHome, ...before } = historyOf(dest!)
+    const { key, waited, retries } = before
     const tried = [...before.tried, backend]
     const home = isHome && this.#settings.isPersistent ? backend : undefined
     if (tried.length > MOST_TRIED) return unavailable(head, this.#retryAfter)
-    const next = home ? undefined : this.#choose({ tried, key, waited })
+    const next = home ? undefined : this.#choose({ ...before, tried })
     if (next) return next
-    return after(this.#waitAgain({ home, key, waited }, error, tried), (route) => {
+    return after(this.#waitAgain({ home, key, waited }, error, { tried, retries }), (route) => {
       return route ?? unavailable(head, this.#retryAfter)
     })
   }
@@ -191,6 +193,14 @@ export class Balancer extends EventEmitter<BalancerEvents> {
     this.#tracker.stop()
   }
 
+  /** Another backend for a request that got no response. The engine sends it only if that is safe. */
+  #retry(backend: Backend, dest: Dest): Route | undefined {
+    const { isHome, ...before } = historyOf(dest)
+    const isOver = before.retries >= this.#settings.retries || (isHome && this.#settings.isPersistent)
+    if (isOver) return undefined
+    return this.#choose({ ...before, tried: [...before.tried, backend], retries: before.retries + 1 })
+  }
+
   #choose(how: Partial<Route>): Route | undefined {
     const backend = this.#selection.choose(how.key ?? '', how.tried ?? [])
     return backend && this.#route(backend, how)
@@ -198,22 +208,22 @@ export class Balancer extends EventEmitter<BalancerEvents> {
 
   #route(backend: Backend, how: Partial<Route>): Route {
     const sticky = this.#list.sticky(backend)
-    return { ...backend.place, sticky, backend, tried: [], key: '', isHome: false, waited: 0, ...how }
+    return { ...backend.place, sticky, backend, tried: [], key: '', isHome: false, waited: 0, retries: 0, ...how }
   }
 
-  #wait(queued: Queued, of: ClientInfo | ProxyError, tried: readonly BackendView[] = []): Maybe<Route | undefined> {
+  #wait(queued: Queued, of: ClientInfo | ProxyError, how: Partial<Route> = {}): Maybe<Route | undefined> {
     const granted = this.#queue?.wait(queued, of)
     return granted?.then((given) => {
       if (!given) return undefined
       const { backend, isHome, waited } = given
-      return this.#route(backend, { tried, key: queued.key, isHome, waited })
+      return this.#route(backend, { ...how, key: queued.key, isHome, waited })
     })
   }
 
   /** Does not wait if only tried backends are free: they are up, and fail for another reason. */
-  #waitAgain(queued: Queued, error: ProxyError, tried: readonly BackendView[]): Maybe<Route | undefined> {
+  #waitAgain(queued: Queued, error: ProxyError, how: Partial<Route>): Maybe<Route | undefined> {
     const free = queued.home ? queued.home.acceptsReturning : this.#selection.choose(queued.key, [])
-    return free ? undefined : this.#wait(queued, error, tried)
+    return free ? undefined : this.#wait(queued, error, how)
   }
 
   #useQueue(settings: QueueSettings | undefined): void {

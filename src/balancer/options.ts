@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto'
 import { Resolver } from 'node:dns'
 import type { Backoff } from '../backoff.ts'
 import { keysOf, SECRET_RULE, type Secret } from '../secret.ts'
-import { anObject, milliseconds, oneOf, optional, type Rules, validateOptions } from '../validate.ts'
+import { anObject, integer, milliseconds, oneOf, optional, type Rules, validateOptions } from '../validate.ts'
 import type { AlgorithmName } from './algorithm.ts'
 import type { BackendRules } from './backend.ts'
 import {
@@ -44,6 +44,11 @@ export interface BalancerOptions {
    */
   queue?: number | QueueOptions | undefined
   /**
+   * How often a request with an idempotent method goes to another backend if a backend gave it no response, with
+   * `requests: 'every'`. Failed connects do not count: nothing was sent. Default 0.
+   */
+  retries?: number | undefined
+  /**
    * Ejects a backend for a while after so many failures in a row: no connection, no response, or a status of 502, 503 or
    * 504. At least half of the backends stay. As an object: with times and statuses. Default: none is ejected.
    */
@@ -78,6 +83,7 @@ export interface BalancerSettings extends BackendRules {
   readonly algorithm: AlgorithmName
   readonly keyOf: KeyOf
   readonly isPersistent: boolean
+  readonly retries: number
   readonly queue: QueueSettings | undefined
   readonly keys: readonly KeyObject[]
   readonly dns: DiscoverySettings
@@ -95,6 +101,7 @@ const RULES: Rules<keyof BalancerOptions> = {
   },
   failover: oneOf('redispatch', 'persist'),
   queue: QUEUE_RULE,
+  retries: integer(0, 10, 0),
   eject: EJECT_RULE,
   health: optional(anObject),
   backoff: anObject,
@@ -135,6 +142,7 @@ export function validateBalancer(options: BalancerOptions): BalancerSettings {
     algorithm: given.algorithm!,
     keyOf: keyReader(given.key!),
     isPersistent: given.failover === 'persist',
+    retries: given.retries!,
     queue: validateQueue(given.queue),
     eject: validateEject(given.eject),
     health: given.health && validateHealth(given.health),

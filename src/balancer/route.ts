@@ -16,6 +16,8 @@ export type Route = BackendDest & {
   readonly isHome: boolean
   /** ms that the request has waited in the queue. */
   readonly waited: number
+  /** How often the request was sent before, without a response. */
+  readonly retries: number
 }
 
 export type Maybe<T> = T | Promise<T>
@@ -30,12 +32,17 @@ export interface BalancerLookup {
 }
 
 /** What a Dest tells about the attempts before. A hook may have overwritten these properties. */
-export function historyOf(dest: object): Pick<Route, 'tried' | 'key' | 'isHome' | 'waited'> {
-  const { tried, key, isHome, waited } = dest as { [K in keyof Route]?: unknown }
+export function historyOf(dest: object): Pick<Route, 'tried' | 'key' | 'isHome' | 'waited' | 'retries'> {
+  const { tried, key, isHome, waited, retries } = dest as { [K in keyof Route]?: unknown }
   return {
     tried: Array.isArray(tried) ? tried : [],
     key: typeof key === 'string' ? key : '',
     isHome: isHome === true,
-    waited: typeof waited === 'number' && waited > 0 ? waited : 0,
+    waited: countOf(waited),
+    retries: countOf(retries),
   }
+}
+
+function countOf(value: unknown): number {
+  return typeof value === 'number' && value > 0 ? value : 0
 }

@@ -18,7 +18,7 @@ export interface Counters {
   requests: number
   /** Requests that went to a backend connection which had served another one. */
   reuses: number
-  /** Requests that were sent again, after the connection that they reused had failed. */
+  /** Requests that were sent again: the connection that they reused failed, or `errback` named another Dest. */
   retries: number
   /** Refused request heads and PROXY headers: malformed, too large, or from an untrusted peer. */
   badHeads: number

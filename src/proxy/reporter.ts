@@ -93,7 +93,7 @@ export class Reporter<C extends Reported = Reported> {
     if (hasSubscribers('connected')) publish('connected', { connection: this.#connection, dest })
   }
 
-  /** The request is sent again, because the connection that it reused has failed. */
+  /** The request is sent again, because no response came. */
   retried(): void {
     this.#owner.retried()
   }

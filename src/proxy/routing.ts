@@ -146,7 +146,7 @@ export class Routing {
   /** Does what lookup returned, or errback after this error. */
   #follow(outcome: Outcome, error?: ProxyError): void {
     this.#unwatchEnd()
-    const { machine, answered, failed, dropped, refused } = this.#context
+    const { machine, reporter, answered, failed, dropped, refused } = this.#context
     const isCurrent = machine.state === 'Routing'
     if (outcome.kind === 'response' || (outcome.kind === 'readable' && error)) {
       if (isCurrent) answered(outcome.source)
@@ -154,8 +154,9 @@ export class Routing {
       else destroy(outcome.source)
     } else if (!isCurrent) return
     else if (outcome.kind === 'dest') {
-      if (error?.requestSent && !this.#maySendAgain(outcome.target)) refused(error)
-      else this.#go(outcome)
+      if (error?.requestSent && !this.#maySendAgain(outcome.target)) return refused(error)
+      if (error?.phase === 'response') reporter.retried()
+      this.#go(outcome)
     } else if (!error) failed('NO_DESTINATION', outcome.kind === 'nothing' ? undefined : wrongResult('lookup', outcome))
     else if (outcome.kind !== 'nothing') this.#errbackFailed(error, wrongResult('errback', outcome))
     else if (error.requestSent) refused(error)

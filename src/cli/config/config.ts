@@ -64,6 +64,7 @@ export interface PoolSettings {
   key: KeyName
   failover: NonNullable<BalancerOptions['failover']>
   queue: QueueOptions | undefined
+  retries: number
   eject: EjectOptions | undefined
   health: HealthOptions | undefined
   sticky: StickySettings | undefined

@@ -104,6 +104,7 @@ const NEEDS: readonly Need[] = [
   },
   { key: 'secretFile', of: ['sticky'], isMet: isSticky, without: '--sticky' },
   { key: 'failover', of: ['sticky'], isMet: isSticky, without: '--sticky' },
+  { key: 'retries', of: ['requests'], isMet: ({ requests }) => requests !== 'first', without: '--requests every' },
   { key: 'adminTokenFile', of: ['admin'], isMet: ({ admin }) => !!admin, without: '--admin' },
   {
     key: 'dns',
@@ -151,6 +152,7 @@ function balancingOf({
   key,
   failover,
   queue,
+  retries,
   eject,
   health,
   sticky,
@@ -161,6 +163,7 @@ function balancingOf({
     key: key ?? 'client',
     failover: failover ?? 'redispatch',
     queue,
+    retries: retries ?? 0,
     eject,
     health,
     sticky,
@@ -201,11 +204,12 @@ function configFrom(
 
 /** What `auto` means: every request, where a setting or a hook looks at requests. */
 function requestsOf(settings: Settings): Config['requests'] {
-  const { requests = 'auto', sticky, forwarded, redirectHttps, algorithm, key, trust, routes } = settings
+  const { requests = 'auto', sticky, forwarded, redirectHttps, algorithm, key, trust, retries, routes } = settings
   if (requests !== 'auto') return requests
   // With `trust`, the client's address is in X-Forwarded-For.
   const isKeyOfRequest = algorithm === 'hash' && ((key ?? 'client') !== 'client' || !!trust?.length)
-  const isRead = sticky || forwarded || redirectHttps || isKeyOfRequest || routes || settings.lookup || settings.modify
+  const isRead =
+    sticky || forwarded || redirectHttps || isKeyOfRequest || retries || routes || settings.lookup || settings.modify
   // The engine changes their Host.
   const isRenamed = settings.backends?.some(({ hostHeader }) => hostHeader !== undefined)
   return isRead || isRenamed ? 'every' : 'first'

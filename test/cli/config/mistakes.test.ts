@@ -162,13 +162,14 @@ function balancerOptions({
   key,
   failover,
   queue,
+  retries,
   eject,
   health,
   backoff,
   dns,
   secret,
 }: Config): BalancerOptions {
-  return { backends, algorithm, key, failover, queue, eject, health, backoff, dns, secret }
+  return { backends, algorithm, key, failover, queue, retries, eject, health, backoff, dns, secret }
 }
 
 test('refuses any JSON with ConfigError, or the balancer accepts it', async () => {
