@@ -110,7 +110,7 @@ function createBalancedProxy({ sticky, hooks }: Config, limits: Limits, begin: B
   })
 }
 
-/** A proxy with routes. The user's hooks come before them. */
+/** A proxy with routes. The user's lookup and errback come before them. */
 function createRoutedProxy(
   { hooks }: Config,
   limits: Limits,
@@ -118,11 +118,9 @@ function createRoutedProxy(
   routed: RoutedHooks,
   shared: GenerationContext,
 ) {
-  const modify: Hooks['modify'] = (head, dest, request) =>
-    after(hooks.modify?.(head, dest, request), () => routed.modify?.(head, dest, request))
   return createServer<Dest>({
     ...limits,
-    modify: hooks.modify || routed.modify ? modify : undefined,
+    modify: routed.modify,
     lookup: (head, client) => {
       const done = begin(head, client)
       if (done) return done.answer

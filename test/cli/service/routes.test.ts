@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Config } from '../../../src/cli/config/config.ts'
+import { parseHead } from '../../../src/index.ts'
+import { Backend, connect } from '../../helpers/net.ts'
 import { expectNoWarnings } from '../../helpers/proxy.ts'
 import { DEFAULTS, json, load } from '../config/support.ts'
 import { get, startBackend, startService } from './support.ts'
@@ -94,6 +96,36 @@ describe('sticky cookies', () => {
     })
     expect((await get(port)).cookies).toHaveLength(1)
   })
+})
+
+test('modify gets the response as the route changed it, and what it sets stays; the cookie comes last', async () => {
+  const backend = await Backend.start()
+  const target = { port: backend.port, host: '127.0.0.1', hostHeader: 'app.test' }
+  const config = await configOf({ routes: { path: '/api', backends: target, stripPrefix: true }, sticky: true })
+  const seen: unknown[] = []
+  const hooks: Config['hooks'] = {
+    lookup: (head) => (head.target === '/own' ? { port: backend.port, host: '127.0.0.1' } : undefined),
+    modify: (head) => {
+      seen.push([head.get('location'), head.getAll('set-cookie')])
+      head.set('Location', '/mine')
+    },
+  }
+  const { port } = await startService({ ...config, hooks })
+  for (const [target, location, cookies] of [
+    ['/api/x', '/api/login', ['id=1; Path=/api', expect.stringMatching(/^sticky-api=/)]],
+    ['/own', 'http://app.test/login', ['id=1; Path=/']],
+  ] as const) {
+    const client = await connect(port)
+    client.end(`GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`)
+    const peer = await backend.next()
+    await peer.until('\r\n\r\n')
+    const fields = 'Location: http://app.test/login\r\nSet-Cookie: id=1; Path=/\r\nContent-Length: 0\r\n'
+    peer.write(`HTTP/1.1 302 Found\r\n${fields}\r\n`)
+    const head = parseHead(Buffer.from(await client.ended()), 'response')
+    expect(head.get('location')).toBe('/mine')
+    expect(head.getAll('set-cookie')).toEqual(cookies)
+    expect(seen.pop()).toEqual([location, cookies.slice(0, 1)])
+  }
 })
 
 test('a reload adds, changes and removes pools and routes', async () => {
