@@ -72,6 +72,8 @@ export interface PoolSettings {
 
 export interface Pool extends PoolSettings {
   name: string
+  /** Where the config has its backends, for messages. Default: below `pools`. */
+  place?: string
 }
 
 /** The name of the pool that has the backends of the config itself. */

@@ -113,7 +113,7 @@ function routeOptions(route: GivenRoute, i: number, pools: Pool[], main: PoolSet
   if (other) report(['routes', i, 'backends'], `has no effect with ${other}`)
   if (backends.length === 0) report(['routes', i, 'backends'], 'expected one or more, got none')
   const name = freeName(`${options.host ?? ''}${options.path ?? ''}`, pools)
-  pools.push(poolOf(name, { backends }, main))
+  pools.push({ ...poolOf(name, { backends }, main), place: `routes[${i}].backends` })
   return { pool: name, ...options }
 }
 

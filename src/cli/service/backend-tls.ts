@@ -17,11 +17,14 @@ export function filesOf(pools: readonly Pool[]): string[] {
 
 /** The backends with file contents in place of paths. @throws {ConfigError} on the first file that cannot be used */
 export async function readTargets(pools: readonly Pool[]): Promise<Targets> {
-  const read = async ({ name, backends }: Pool) => {
-    const place = name === DEFAULT_POOL ? 'backends' : `pools.${name}.backends`
+  const read = async ({ name, backends, place = placeOf(name) }: Pool) => {
     return [name, await Promise.all(backends.map((target, i) => readTarget(`${place}[${i}]`, target)))] as const
   }
   return new Map(await Promise.all(pools.map(read)))
+}
+
+function placeOf(name: string): string {
+  return name === DEFAULT_POOL ? 'backends' : `pools.${name}.backends`
 }
 
 async function readTarget(place: string, target: Target): Promise<Target> {

@@ -82,6 +82,22 @@ test.each([
   expect((reloaded as Error).message).toMatch(line)
 })
 
+test('names the option of a pool or a route with a bad file', async () => {
+  const backends = [1, { port: 2, tls: { ca: 'nowhere.pem' } }]
+  for (const [settings, place] of [
+    [{ routes: [{ redirect: '/' }, { path: '/x', backends }] }, 'routes[1].backends[1].tls.ca'],
+    [{ routes: [{ pool: 'a' }], pools: { a: { backends } } }, 'pools.a.backends[1].tls.ca'],
+  ] as const) {
+    const file = join(temporaryDirectory(), 'badass.json')
+    writeFileSync(file, JSON.stringify(settings))
+    const command = Command.start('--check', '--config', file)
+    expect(await command.exited).toBe(2)
+    expect(command.stderr).toMatch(
+      new RegExp(`^badass: ${place.replaceAll(/[[\].]/g, '\\$&')}: cannot read '.*nowhere.pem'`),
+    )
+  }
+})
+
 test('reads changed files again for checks and clients, and keeps the backend', async () => {
   const { config, directory } = await load(FILES, await startSecure(other.cert))
   const { port, service, said } = await startService(config)
