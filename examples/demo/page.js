@@ -32,6 +32,7 @@ export function renderPage(visit) {
     <button type="button" onclick="fetch('/restart', { method: 'POST' }).then(() => location.reload())">
       Restart all three: your request waits</button>
   </p>
+  <p>Routes: <a href="/hello">/hello</a> is answered by badass itself, and <a href="/old">/old</a> leads back here.</p>
   <section>
     <h2>WebSocket <span id="status">connecting</span></h2>
     <p><output id="count">0</output> messages echoed by <b id="peer">?</b></p>

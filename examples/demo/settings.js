@@ -5,4 +5,12 @@ export default {
   // While all backends restart, requests wait.
   queue: '10s',
   grace: '3s',
+  // Answered by badass itself. All other requests go to the backends.
+  routes: [
+    { path: '/old', redirect: '/' },
+    {
+      path: '/hello',
+      respond: { headers: { 'Content-Type': 'text/plain' }, body: 'Hello from badass: no backend was asked.\n' },
+    },
+  ],
 }

@@ -111,6 +111,14 @@ test('Ctrl-C in a terminal ends it with 0, also below the shell that npm starts'
   expect(output).toContain('draining')
 })
 
+test('answers its routes without a backend', async () => {
+  const url = await start(0).address()
+  const hello = await fetch(`${url}hello`)
+  expect([hello.status, await hello.text()]).toEqual([200, 'Hello from badass: no backend was asked.\n'])
+  const old = await fetch(`${url}old`, { redirect: 'manual' })
+  expect([old.status, old.headers.get('location')]).toEqual([308, '/'])
+})
+
 test('spreads new visitors over the backends', async () => {
   const demo = start(0)
   const url = await demo.address()
