@@ -32,3 +32,16 @@ export function normalize(address: string): string {
   if (high === undefined || low === undefined) return short
   return [high, low].flatMap((half) => [Number.parseInt(half, 16) >> 8, Number.parseInt(half, 16) & 255]).join('.')
 }
+
+/**
+ * The network that one client has: an IPv4 address, or the /64 of an IPv6 address (RFC 6177), as in '2001:db8:0:7::/64'.
+ * `address` is as `normalize` returns it.
+ */
+export function networkOf(address: string): string {
+  if (!address.includes(':')) return address
+  const [head = '', tail] = address.split('::')
+  const before = head === '' ? [] : head.split(':')
+  const after = tail ? tail.split(':') : []
+  const zeros = Array<string>(tail === undefined ? 0 : 8 - before.length - after.length).fill('0')
+  return `${normalize(`${[...before, ...zeros, ...after].slice(0, 4).join(':')}::`)}/64`
+}

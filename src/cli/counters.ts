@@ -1,23 +1,26 @@
 import type { Counters } from '../index.ts'
 import { addUp } from '../proxy/index.ts'
 
-/** The counters of the proxies, and those of the service itself. */
-export interface ServiceCounters extends Counters {
+/** Counts of the service itself. */
+const OWN = {
   /** Failed TLS handshakes, plain HTTP on a TLS port included. */
-  handshakeFailures: number
+  handshakeFailures: 0,
   /** Clients over `maxConnections`. */
-  turnedAway: number
+  turnedAway: 0,
+  /** Connections over `maxConnectionsPerClient`. */
+  limitedConnections: 0,
+  /** Requests that got a 429, because their client was over a limit. */
+  limitedRequests: 0,
   /** Requests that wait for a backend now. */
-  queued: number
+  queued: 0,
 }
+
+/** The counters of the proxies, and those of the service itself. */
+export type ServiceCounters = Counters & typeof OWN
 
 /** Adds up the counters of several services. */
 export function addUpServices(all: readonly Readonly<ServiceCounters>[]): ServiceCounters {
-  const sum = { ...addUp(all), handshakeFailures: 0, turnedAway: 0, queued: 0 }
-  for (const { handshakeFailures, turnedAway, queued } of all) {
-    sum.handshakeFailures += handshakeFailures
-    sum.turnedAway += turnedAway
-    sum.queued += queued
-  }
-  return sum
+  const own = { ...OWN }
+  for (const one of all) for (const name of Object.keys(OWN) as (keyof typeof OWN)[]) own[name] += one[name]
+  return { ...addUp(all), ...own }
 }

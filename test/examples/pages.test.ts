@@ -5,8 +5,9 @@ import { pages, readExample, readPage, render } from '../../scripts/docs.js'
 import { Metrics } from '../../src/cli/admin/metrics.ts'
 import { createCommand } from '../../src/cli/config/arguments.ts'
 import { LIMIT_NAMES } from '../../src/cli/config/settings.ts'
+import { addUpServices } from '../../src/cli/counters.ts'
 import { toJson } from '../../src/cli/service/log.ts'
-import { createServer, proxyErrorCodes } from '../../src/index.ts'
+import { proxyErrorCodes } from '../../src/index.ts'
 import { bodyErrorCodes, headErrorCodes, proxyHeaderErrorCodes } from '../../src/parser/index.ts'
 import { OPTION_RULES } from '../../src/proxy/index.ts'
 import { root } from './running.ts'
@@ -93,7 +94,7 @@ describe('docs/command.md', () => {
 
   test('documents every metric', async () => {
     const snapshot = { version: '', draining: false, workers: 1, restarts: 0, backends: [], removed: [] }
-    const counters = { ...createServer(() => undefined).counters, handshakeFailures: 0, turnedAway: 0, queued: 0 }
+    const counters = addUpServices([])
     const take = async () => ({ ...snapshot, counters })
     const names = [...(await new Metrics(take, async () => '').text()).matchAll(/^# HELP (\S+)/gm)]
     const rows = [...page.matchAll(/^\| `(badass_\w+)` /gm)].map(([, name]) => name)

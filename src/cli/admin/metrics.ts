@@ -43,6 +43,18 @@ const TOTALS: Row<Snapshot>[] = [
     'Clients over max-connections.',
     ({ counters }) => counters.turnedAway,
   ],
+  [
+    'badass_connections_limited_total',
+    Counter,
+    'Connections over max-connections-per-client.',
+    ({ counters }) => counters.limitedConnections,
+  ],
+  [
+    'badass_requests_limited_total',
+    Counter,
+    'Requests that got a 429, because their client was over a limit.',
+    ({ counters }) => counters.limitedRequests,
+  ],
   ['badass_bytes_read_total', Counter, 'Bytes received from clients.', ({ counters }) => counters.bytesRead],
   ['badass_bytes_written_total', Counter, 'Bytes sent to clients.', ({ counters }) => counters.bytesWritten],
 ]

@@ -41,6 +41,7 @@ const OPTIONS: readonly (readonly [flags: string, isList?: true])[] = [
   ['--shutdown-delay <time>'],
   ['--workers <n>'],
   ['--max-connections <n>'],
+  ['--max-connections-per-client <n>'],
   ['--head-timeout <time>'],
   ['--connect-timeout <time>'],
   ['--idle-timeout <time>'],

@@ -114,6 +114,8 @@ export interface Config extends PoolSettings {
   log: 'none' | 'text' | 'json'
   /** Most clients at a time; more get a 503. Undefined: no limit. */
   maxConnections?: number
+  /** Most open connections of one client address; more get a 429. Undefined: no limit. */
+  maxConnectionsPerClient?: number
   /** ms until a drain resets the connections that are still open. */
   grace: number
   /** ms to go on accepting clients after the signal to end, while /healthz says 503. */

@@ -46,6 +46,7 @@ Limits (TIME: ms, or with ms, s, m, h; 0: none)
   --idle-timeout TIME [1h]       --response-head-timeout TIME [0; every: 1m]
   --max-head-bytes N [32768]     --half-close-timeout TIME [1m]
   --max-fields N [1000]          --max-connections N   clients; then 503
+  --max-connections-per-client N   of each address; then 429
 Examples
   badass --listen 80 --sticky --health /healthz --admin 9000 app1:80 app2:80
   badass --listen 443 --tls-cert a.pem --tls-key a.key dns:app.internal:3000

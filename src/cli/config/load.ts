@@ -98,9 +98,11 @@ const NEEDS: readonly Need[] = [
   { key: 'key', of: ['algorithm'], isMet: (settings) => isHashed(settings), without: '--algorithm hash' },
   {
     key: 'trust',
-    of: ['forwarded', 'redirectHttps', 'algorithm', 'key'],
-    isMet: (settings) => !!settings.forwarded || !!settings.redirectHttps || isHashed(settings, 'client'),
-    without: '--forwarded, --redirect-https, or --algorithm hash and --key client',
+    of: ['forwarded', 'redirectHttps', 'maxConnectionsPerClient', 'algorithm', 'key'],
+    isMet: (settings) =>
+      !!(settings.forwarded || settings.redirectHttps || settings.maxConnectionsPerClient) ||
+      isHashed(settings, 'client'),
+    without: '--forwarded, --redirect-https, --max-connections-per-client, or --algorithm hash and --key client',
   },
   { key: 'secretFile', of: ['sticky'], isMet: isSticky, without: '--sticky' },
   { key: 'failover', of: ['sticky'], isMet: isSticky, without: '--sticky' },
@@ -190,6 +192,7 @@ function configFrom(
     trust: rest.trust ?? [],
     ...(rest.http2 && { http2: rest.http2 }),
     ...(rest.maxConnections && { maxConnections: rest.maxConnections }),
+    ...(rest.maxConnectionsPerClient && { maxConnectionsPerClient: rest.maxConnectionsPerClient }),
     ...(rest.proxyProtocol && { proxyProtocol: rest.proxyProtocol }),
     ...(httpsPort && { redirectHttps: httpsPort }),
     tls: rest.tls ?? [],
@@ -202,17 +205,19 @@ function configFrom(
   }
 }
 
+const READING = ['sticky', 'forwarded', 'redirectHttps', 'retries', 'routes', 'lookup', 'modify'] as const
+
 /** What `auto` means: every request, where a setting or a hook looks at requests. */
 function requestsOf(settings: Settings): Config['requests'] {
-  const { requests = 'auto', sticky, forwarded, redirectHttps, algorithm, key, trust, retries, routes } = settings
+  const { requests = 'auto', algorithm, key, trust, maxConnectionsPerClient, backends } = settings
   if (requests !== 'auto') return requests
   // With `trust`, the client's address is in X-Forwarded-For.
   const isKeyOfRequest = algorithm === 'hash' && ((key ?? 'client') !== 'client' || !!trust?.length)
-  const isRead =
-    sticky || forwarded || redirectHttps || isKeyOfRequest || retries || routes || settings.lookup || settings.modify
+  const isCounted = maxConnectionsPerClient !== undefined && !!trust?.length
   // The engine changes their Host.
-  const isRenamed = settings.backends?.some(({ hostHeader }) => hostHeader !== undefined)
-  return isRead || isRenamed ? 'every' : 'first'
+  const isRenamed = backends?.some(({ hostHeader }) => hostHeader !== undefined)
+  const isRead = isKeyOfRequest || isCounted || isRenamed || READING.some((name) => settings[name])
+  return isRead ? 'every' : 'first'
 }
 
 /** The settings of these names that were given. */

@@ -107,6 +107,7 @@ export const SETTINGS = {
     value === 'auto' ? Math.min(availableParallelism(), MAX_WORKERS) : syntax.parseInteger(value),
   ),
   maxConnections: CONNECTIONS,
+  maxConnectionsPerClient: CONNECTIONS,
   ...LIMITS,
   ...HOOKS,
 }

@@ -1,6 +1,7 @@
 import { validateBalancer } from '../../balancer/index.ts'
 import { addressText, type Config, DEFAULT_POOL, idOf, poolsOf } from '../config/index.ts'
 import type { Certificates } from './certificates.ts'
+import { ClientLimits } from './client-limits.ts'
 import { Generation } from './generation.ts'
 import { Pools, poolOptions } from './pools.ts'
 import { loadTlsFiles } from './tls-files.ts'
@@ -13,7 +14,8 @@ export async function checkConfig(config: Config): Promise<string[]> {
   const ignored = () => undefined
   const { certificates, targets } = await loadTlsFiles(config, ignored, { certificates: ignored, targets: ignored })
   for (const options of poolOptions(config, targets, () => '').values()) validateBalancer(options)
-  new Generation(config, { pools: new Pools(new Map(), ignored), requested: ignored, sayLack: ignored })
+  const shared = { pools: new Pools(new Map(), ignored), limits: new ClientLimits(ignored) }
+  new Generation(config, { ...shared, requested: ignored, sayLack: ignored })
   return describe(config, certificates)
 }
 

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { createServer, type ProxyServer } from '../../index.ts'
 import { plainText } from '../../proxy/index.ts'
 
-interface Answer {
+export interface Answer {
   /** Status and reason: '400 Bad Request'. */
   status: string
   why: string

@@ -14,6 +14,8 @@ import {
 import { after, isExhausted, subscribe } from '../../proxy/index.ts'
 import { messageOf } from '../../show.ts'
 import { type Config, DEFAULT_POOL, poolsOf } from '../config/index.ts'
+import { ClientKeys } from './client-keys.ts'
+import type { ClientLimits } from './client-limits.ts'
 import { Forwarded } from './forwarded.ts'
 import { HttpsRedirect } from './https-redirect.ts'
 import type { Pools } from './pools.ts'
@@ -22,6 +24,7 @@ import { type RoutedHooks, routedHooks } from './routed.ts'
 /** Shared by all generations of a service. */
 export interface GenerationContext {
   readonly pools: Pools
+  readonly limits: ClientLimits
   /** Called with each request head before it is changed. */
   requested(head: Head, client: ClientInfo): void
   /** Reports a lack of local resources, at most once in a while. */
@@ -75,8 +78,10 @@ function createProxy(config: Config, forwarded: Forwarded, shared: GenerationCon
   const http2 = config.http2 ?? (isSeen ? 'refuse' : 'pass')
   const limits = { ...config.limits, proxyProtocol, http2, requests } as const
   const redirect = redirectHttps === undefined ? undefined : new HttpsRedirect(redirectHttps, forwarded)
+  const keys = new ClientKeys(config)
   const begin: Begin = (head, client) => {
     shared.requested(head, client)
+    if (shared.limits.isOver(keys, head, client)) return { answer: shared.limits.answer(head) }
     if (redirect?.covers(head, client)) return { answer: redirect.answer(head, client) }
     if (config.forwarded) forwarded.write(head, client)
     return undefined

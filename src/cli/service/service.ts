@@ -9,6 +9,7 @@ import { VERSION } from '../version.ts'
 import { Admission } from './admission.ts'
 import { readTargets, type Targets } from './backend-tls.ts'
 import type { FileWatch } from './certificates.ts'
+import { ClientLimits } from './client-limits.ts'
 import { DescriptorWatch } from './descriptors.ts'
 import { Generation } from './generation.ts'
 import { Generations } from './generations.ts'
@@ -40,6 +41,7 @@ export class Service {
   readonly #descriptors: DescriptorWatch
   readonly #listeners: Listeners
   readonly #admission: Admission
+  readonly #limits: ClientLimits
   readonly #admin: AdminPage
   readonly #generations: Generations
   #watches: readonly FileWatch<unknown>[] = []
@@ -58,6 +60,7 @@ export class Service {
     this.#io = io
     this.#shared = shared
     this.#sayLack = throttled(io.say)
+    this.#limits = new ClientLimits(io.say)
     this.#descriptors = new DescriptorWatch(this.#sayLack)
     this.pools = new Pools(this.#poolOptions(config), (balancer, prefix) => announceBackends(balancer, prefix, io.say))
     try {
@@ -67,7 +70,8 @@ export class Service {
       throw error
     }
     this.#reporting = new Reporting(io, (connection) => this.#generations.has(connection))
-    this.#admission = new Admission((socket) => this.#current.serve(socket), io.say, shared?.ticketKeys)
+    const serve = (socket: net.Socket) => this.#current.serve(socket)
+    this.#admission = new Admission({ serve, limits: this.#limits, say: io.say, ticketKeys: shared?.ticketKeys })
     this.#listeners = new Listeners({ accept: this.#accept, say: this.#sayLack }, shared?.reusePort)
     this.#admin = new AdminPage({
       balancer: this.pools,
@@ -120,7 +124,8 @@ export class Service {
 
   /** Counters since the start, across reloads. */
   get counters(): ServiceCounters {
-    return { ...this.#generations.counters, ...this.#admission.counters, queued: this.pools.queued }
+    const own = { ...this.#admission.counters, ...this.#limits.counters, queued: this.pools.queued }
+    return { ...this.#generations.counters, ...own }
   }
 
   /**
@@ -258,6 +263,7 @@ export class Service {
   #generation(config: Config): Generation {
     return new Generation(config, {
       pools: this.pools,
+      limits: this.#limits,
       requested: (head, client) => this.#reporting.request(head, client),
       sayLack: this.#sayLack,
     })

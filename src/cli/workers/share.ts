@@ -1,4 +1,4 @@
-import type { PoolSettings, Target } from '../config/index.ts'
+import type { Config, PoolSettings, Target } from '../config/index.ts'
 
 /** The share of one worker in a limit on connections. The shares add up to the limit, but each is at least 1. */
 export function shareOf(limit: number, number: number, count: number): number {
@@ -12,4 +12,13 @@ export function shareOfPool<P extends PoolSettings>(pool: P, number: number, cou
     return maxConnections === undefined ? target : { ...target, maxConnections: shareOf(maxConnections, number, count) }
   })
   return { ...pool, backends }
+}
+
+/** One worker's share of the limits on clients. */
+export function shareOfLimits(config: Omit<Config, 'hooks'>, number: number, count: number) {
+  const { maxConnections: all, maxConnectionsPerClient: each } = config
+  return {
+    ...(all && { maxConnections: shareOf(all, number, count) }),
+    ...(each && { maxConnectionsPerClient: shareOf(each, number, count) }),
+  }
 }

@@ -15,7 +15,7 @@ import {
   type Settings,
   type Start,
 } from './messages.ts'
-import { shareOf, shareOfPool } from './share.ts'
+import { shareOfLimits, shareOfPool } from './share.ts'
 import { TaskQueue } from './task-queue.ts'
 
 /** ms to write out the access log at the end. */
@@ -88,10 +88,9 @@ export class Worker {
   async #configOf({ config, hasHooks }: Settings): Promise<Config> {
     const { number, count } = this.#identity
     const share = <P extends PoolSettings>(pool: P): P => shareOfPool(pool, number, count)
-    const { maxConnections: limit } = config
-    const maxConnections = limit && { maxConnections: shareOf(limit, number, count) }
+    const limits = shareOfLimits(config, number, count)
     const routing = config.routing && { routing: { ...config.routing, pools: config.routing.pools.map(share) } }
-    return { ...share(config), ...routing, ...maxConnections, hooks: hasHooks ? await this.#loadHooks() : {} }
+    return { ...share(config), ...routing, ...limits, hooks: hasHooks ? await this.#loadHooks() : {} }
   }
 
   async #loadHooks(): Promise<Config['hooks']> {

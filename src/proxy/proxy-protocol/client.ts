@@ -11,6 +11,11 @@ interface HeaderEvents extends Pick<ReceiverEvents, 'refused' | 'ended'> {
   done(timeout: number): void
 }
 
+/** The client of a socket: the peer, or the client that a PROXY header names, if an earlier server has read it. */
+export function clientOf(socket: net.Socket): ClientInfo {
+  return new Client(socket).info
+}
+
 /** The client of a connection, with what its PROXY header says. */
 export class Client {
   readonly #accepted: Accepted

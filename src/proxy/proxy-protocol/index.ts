@@ -1,3 +1,3 @@
 export { type BehindProxyOptions, behindProxy } from './behind-proxy.ts'
-export { Client } from './client.ts'
+export { Client, clientOf } from './client.ts'
 export { tlsListener } from './header-results.ts'

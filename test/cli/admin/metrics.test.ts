@@ -91,6 +91,8 @@ test('the metrics show the state', async () => {
     badass_connect_failures_total: COUNTERS.connectFailures,
     badass_tls_handshake_failures_total: COUNTERS.handshakeFailures,
     badass_connections_turned_away_total: COUNTERS.turnedAway,
+    badass_connections_limited_total: COUNTERS.limitedConnections,
+    badass_requests_limited_total: COUNTERS.limitedRequests,
     badass_bytes_read_total: COUNTERS.bytesRead,
     badass_bytes_written_total: COUNTERS.bytesWritten,
   }

@@ -85,6 +85,8 @@ export const COUNTERS: ServiceCounters = {
   bytesWritten: 1_234_567,
   handshakeFailures: 4,
   turnedAway: 5,
+  limitedConnections: 6,
+  limitedRequests: 7,
   queued: 6,
   outcomes: { ...addUp([]).outcomes, ok: 5, NO_DESTINATION: 4 },
 }

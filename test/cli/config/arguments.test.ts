@@ -176,7 +176,13 @@ const MISTAKES: [line: string, message: string][] = [
     "--redirect-https: expected every request to be read, got requests 'first'",
   ],
   ['--key path 3001', alone('--key', '--algorithm hash')],
-  ['--trust unix 3001', alone('--trust', '--forwarded, --redirect-https, or --algorithm hash and --key client')],
+  [
+    '--trust unix 3001',
+    alone(
+      '--trust',
+      '--forwarded, --redirect-https, --max-connections-per-client, or --algorithm hash and --key client',
+    ),
+  ],
   ['--secret-file x 3001', alone('--secret-file', '--sticky')],
   ['--failover persist 3001', alone('--failover', '--sticky')],
   ['--admin-token-file x 3001', alone('--admin-token-file', '--admin')],
@@ -292,6 +298,11 @@ const RIGHT: [line: string, changed: Partial<Config>][] = [
   ['--admin [::1]:9000 3001', { admin: { listen: { host: '::1', port: 9000 }, token: undefined } }],
   ['--log text --log json 3001', { log: 'json' }],
   ['--max-connections 500 3001', { maxConnections: 500 }],
+  ['--max-connections-per-client 5 3001', { maxConnectionsPerClient: 5 }],
+  [
+    '--max-connections-per-client 5 --trust unix 3001',
+    { maxConnectionsPerClient: 5, trust: ['unix'], requests: 'every' },
+  ],
   ['--idle-timeout 0 3001', { limits: { idleTimeout: 0 } }],
   ['--grace 0 3001', { grace: 0 }],
   ['--workers 3 3001', { workers: 3 }],

@@ -48,6 +48,10 @@ const same: [given: object, line: string][] = [
   [{ backends: 1, log: 'json', grace: '5s' }, '1 --log json --grace 5000'],
   [{ backends: 1, grace: 5000, headTimeout: '1s', maxFields: 5 }, '1 --grace 5s --head-timeout 1000 --max-fields 5'],
   [{ backends: 1, http2: 'pass' }, '1 --http2 pass'],
+  [
+    { backends: 1, maxConnectionsPerClient: 5, trust: '10.0.0.0/8' },
+    '1 --max-connections-per-client 5 --trust 10.0.0.0/8',
+  ],
   [{ backends: 1, maxConnections: 5, idleTimeout: '2h' }, '1 --max-connections 5 --idle-timeout 2h'],
   [{ backends: 1, lenientResponses: true }, '1 --lenient-responses'],
   [{ backends: 'dns:a:1', dns: { servers: '::1', interval: '5s' } }, 'dns:a:1 --dns-server ::1 --dns-interval 5s'],
@@ -171,7 +175,7 @@ describe('line and file', () => {
     const alone = (place: string, others: string) => `${place}: has no effect without ${others}`
     expect(await refusal(file, '--admin-token-file', 'x')).toEqual([
       alone('key', 'algorithm hash'),
-      alone('trust', 'forwarded, redirectHttps, or algorithm hash and key client'),
+      alone('trust', 'forwarded, redirectHttps, maxConnectionsPerClient, or algorithm hash and key client'),
       alone('secretFile', 'sticky'),
       alone('failover', 'sticky'),
       alone('--admin-token-file', '--admin'),
