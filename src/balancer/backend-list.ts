@@ -7,7 +7,7 @@ import type { BalancerSettings } from './options.ts'
 import { RecentlyRemoved } from './recently-removed.ts'
 import { stickyValues } from './sticky-value.ts'
 
-type Settings = Pick<BalancerSettings, 'health' | 'backoff' | 'eject' | 'keys' | 'dns'>
+type Settings = Pick<BalancerSettings, 'health' | 'backoff' | 'eject' | 'slowStart' | 'keys' | 'dns'>
 
 export interface BackendListEvents {
   created(backend: Backend): void

@@ -11,6 +11,8 @@ export interface BackendStatus {
   drainingSince: number | undefined
   backup: boolean
   weight: number
+  /** Less than `weight` during a slow start. */
+  effectiveWeight: number
   maxConnections: number
   /** Open connections. With `requests: 'every'`: exchanges under way, and tunnels. */
   connections: number

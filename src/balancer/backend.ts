@@ -1,24 +1,17 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Backoff } from '../backoff.ts'
 import { type Connection, closeIdleBackends, type ProxyError } from '../proxy/index.ts'
 import { isError, messageOf } from '../show.ts'
 import type { BackendSettings } from './backend-options.ts'
+import type { BackendRules } from './backend-rules.ts'
 import type { BackendStatus } from './backend-status.ts'
-import type { EjectSettings } from './eject-options.ts'
 import { Ejection } from './ejection.ts'
 import { isTransient } from './failure.ts'
-import { Health, type HealthSettings } from './health/index.ts'
+import { Health } from './health/index.ts'
 import { addressOf, type BackendDest, isSamePlace } from './place.ts'
 import type { Hash64 } from './ranking.ts'
 import { hash64 } from './rendezvous.ts'
+import { SlowStart } from './slow-start.ts'
 import { type Bytes, Traffic } from './traffic.ts'
-
-/** When backends go down or are ejected. */
-export interface BackendRules {
-  readonly health: HealthSettings | undefined
-  readonly backoff: Backoff
-  readonly eject: EjectSettings | undefined
-}
 
 export interface BackendEvents {
   /** Its availability, weight or number of connections has changed. */
@@ -45,6 +38,7 @@ export class Backend {
   readonly #events: BackendEvents
   #health: Health
   readonly #ejection: Ejection
+  readonly #slowStart = new SlowStart(() => this.#events.changed())
   #isUp = true
   #since = Date.now()
   #lastError: BackendStatus['lastError']
@@ -60,7 +54,7 @@ export class Backend {
     this.#settings = settings
     this.#events = events
     this.#ejection = this.#createEjection()
-    this.#ejection.use(rules.eject)
+    this.#useRules(rules)
     this.#health = this.#startHealth(rules)
   }
 
@@ -76,8 +70,9 @@ export class Backend {
     return this.#settings
   }
 
+  /** Less than the option says during a slow start. */
   get weight(): number {
-    return this.#settings.weight
+    return this.#settings.weight * this.#slowStart.share
   }
 
   get isBackup(): boolean {
@@ -131,6 +126,7 @@ export class Backend {
       drainingSince: this.#drainingSince,
       backup,
       weight,
+      effectiveWeight: this.weight,
       maxConnections,
       connections: this.#traffic.open,
       total: this.#traffic.total,
@@ -154,7 +150,7 @@ export class Backend {
   adjust(settings: BackendSettings, rules: BackendRules): void {
     const isSame = isDeepStrictEqual(settings.place, this.#place)
     this.#settings = settings
-    this.#ejection.use(rules.eject)
+    this.#useRules(rules)
     if (isSame) return
     closeIdleBackends(this.#place)
     this.#place = settings.place
@@ -178,6 +174,7 @@ export class Backend {
   stop(): void {
     this.#health.stop()
     this.#ejection.stop()
+    this.#slowStart.stop()
   }
 
   /** Keeps a place until the returned function is called. */
@@ -246,6 +243,11 @@ export class Backend {
     }
   }
 
+  #useRules({ eject, slowStart }: BackendRules): void {
+    this.#ejection.use(eject)
+    this.#slowStart.use(slowStart)
+  }
+
   #createEjection(): Ejection {
     return new Ejection({
       mayEject: () => this.#events.mayEject(),
@@ -255,6 +257,7 @@ export class Backend {
         this.#events.ejected(cause)
       },
       returned: () => {
+        this.#slowStart.begin()
         this.#events.changed()
         this.#events.returned()
       },
@@ -279,6 +282,7 @@ export class Backend {
   #setUp(isUp: boolean): boolean {
     if (this.#isUp === isUp) return false
     this.#isUp = isUp
+    if (isUp) this.#slowStart.begin()
     this.#events.changed()
     this.#since = Date.now()
     return true

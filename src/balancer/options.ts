@@ -4,7 +4,6 @@ import type { Backoff } from '../backoff.ts'
 import { keysOf, SECRET_RULE, type Secret } from '../secret.ts'
 import { anObject, integer, milliseconds, oneOf, optional, type Rules, validateOptions } from '../validate.ts'
 import type { AlgorithmName } from './algorithm.ts'
-import type { BackendRules } from './backend.ts'
 import {
   type BackendOptions,
   type DnsOptions,
@@ -13,6 +12,7 @@ import {
   takenError,
   validateBackend,
 } from './backend-options.ts'
+import type { BackendRules } from './backend-rules.ts'
 import type { DiscoverySettings } from './discovery/index.ts'
 import { EJECT_RULE, type EjectOptions, validateEject } from './eject-options.ts'
 import { type HealthOptions, validateHealth } from './health/index.ts'
@@ -43,6 +43,11 @@ export interface BalancerOptions {
    * also how many may wait. Default: none waits.
    */
   queue?: number | QueueOptions | undefined
+  /**
+   * How long a backend that came up gets less than its weight says (ms): its share of new clients grows from a sixteenth.
+   * Default 0: none.
+   */
+  slowStart?: number | undefined
   /**
    * How often a request with an idempotent method goes to another backend if a backend gave it no response, with
    * `requests: 'every'`. Failed connects do not count: nothing was sent. Default 0.
@@ -101,6 +106,7 @@ const RULES: Rules<keyof BalancerOptions> = {
   },
   failover: oneOf('redispatch', 'persist'),
   queue: QUEUE_RULE,
+  slowStart: milliseconds(0, A_DAY, 0),
   retries: integer(0, 10, 0),
   eject: EJECT_RULE,
   health: optional(anObject),
@@ -142,6 +148,7 @@ export function validateBalancer(options: BalancerOptions): BalancerSettings {
     algorithm: given.algorithm!,
     keyOf: keyReader(given.key!),
     isPersistent: given.failover === 'persist',
+    slowStart: given.slowStart!,
     retries: given.retries!,
     queue: validateQueue(given.queue),
     eject: validateEject(given.eject),

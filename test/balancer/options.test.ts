@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { Balancer, type BalancerOptions, createBalancer } from '../../src/balancer/index.ts'
 import { balancerOf, CLIENT, lookUp, requestHead } from './support.ts'
 
-const OPTIONS = 'backends, algorithm, key, failover, queue, retries, eject, health, backoff, secret, dns'
+const OPTIONS = 'backends, algorithm, key, failover, queue, slowStart, retries, eject, health, backoff, secret, dns'
 const EJECT = "a status from 500 to 599, a list of them, or ranges, as in '502-504' or '500,502-504'"
 const COMMON = 'weight, maxConnections, backup, tls, sendProxy, hostHeader'
 const KEY = "'client', 'path', 'header:', 'cookie:' or 'query:' with a name, or a function"
@@ -111,6 +111,7 @@ describe('the options', () => {
       { queue: { size: 5 } },
       `queue.timeout: expected milliseconds (an integer from 1 to ${DAY}), got undefined`,
     ],
+    ['a slow start', { slowStart: -1 }, `slowStart: expected milliseconds (an integer from 0 to ${DAY}), got -1`],
     ['retries', { retries: 11 }, 'retries: expected an integer from 0 to 10, got 11'],
     ['a number of failures', { eject: 0 }, 'eject: expected an integer from 1 to 1000000, or an object, got 0'],
     [
@@ -304,6 +305,7 @@ describe('the status of a new backend', () => {
       drainingSince: undefined,
       backup: false,
       weight: 1,
+      effectiveWeight: 1,
       maxConnections: Number.POSITIVE_INFINITY,
       connections: 0,
       total: 0,

@@ -77,6 +77,12 @@ const EACH: Row<BackendStatus>[] = [
     ({ backup }) => Number(backup),
   ],
   ['badass_backend_weight', Gauge, 'Its weight.', ({ weight }) => weight],
+  [
+    'badass_backend_effective_weight',
+    Gauge,
+    'Its weight now, less in a slow start.',
+    ({ effectiveWeight }) => effectiveWeight,
+  ],
   ['badass_backend_connections_max', Gauge, 'Its limit of open connections.', ({ maxConnections }) => maxConnections],
 ]
 

@@ -26,6 +26,7 @@ const OPTIONS: readonly (readonly [flags: string, isList?: true])[] = [
   ['--secret-file <file>'],
   ['--failover <mode>'],
   ['--queue <time>'],
+  ['--slow-start <time>'],
   ['--retries <n>'],
   ['--eject <failures>'],
   ['--health <check>'],

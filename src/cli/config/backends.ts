@@ -144,6 +144,7 @@ export const BALANCING = {
   key: is.text<Config['key']>('client, path, header:NAME, cookie:NAME or query:NAME', isKey),
   failover: is.oneOf('redispatch', 'persist'),
   queue: is.judged('queue', is.orText(syntax.splitQueue, QUEUE), (queue) => validateBalancer({ queue })),
+  slowStart: is.judged('slowStart', is.time(), (slowStart) => validateBalancer({ slowStart })),
   retries: is.from(0, 10),
   eject: is.judged('eject', is.orText(syntax.splitEject, EJECT), (eject) => validateBalancer({ eject })),
   health: is.judged('health', is.orText(syntax.splitHealth, HEALTH), (health) => validateBalancer({ health })),

@@ -64,6 +64,8 @@ export interface PoolSettings {
   key: KeyName
   failover: NonNullable<BalancerOptions['failover']>
   queue: QueueOptions | undefined
+  /** ms; 0: none. */
+  slowStart: number
   retries: number
   eject: EjectOptions | undefined
   health: HealthOptions | undefined

@@ -25,6 +25,7 @@ Balancing
   --secret-file FILE       keys that sign the cookie, one per line, newest first
   --failover MODE          if a client's backend is down: redispatch or persist
   --queue TIME[,size=N]    wait so long if all backends are full or down
+  --slow-start TIME        backend comes up: grow its share for so long [0]
   --retries N              no response: ask N other backends, if safe [0]
   --eject N[,min=10s][,max=5m][,status=502-504]   skip a backend after N
                            failures in a row, for a time that doubles

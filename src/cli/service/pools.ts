@@ -11,8 +11,8 @@ export type PoolOptions = ReadonlyMap<string, BalancerOptions>
 export function poolOptions(config: Config, targets: Targets, clientAddress: KeyOf): PoolOptions {
   const { backoff, secret, dns } = config
   return new Map(
-    poolsOf(config).map(({ name, algorithm, failover, queue, retries, eject, health, key }) => {
-      const options = { algorithm, failover, queue, retries, eject, health, backoff, secret, dns }
+    poolsOf(config).map(({ name, algorithm, failover, queue, slowStart, retries, eject, health, key }) => {
+      const options = { algorithm, failover, queue, slowStart, retries, eject, health, backoff, secret, dns }
       return [name, { ...options, backends: targets.get(name), key: key === 'client' ? clientAddress : key }]
     }),
   )

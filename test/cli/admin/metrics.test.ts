@@ -108,6 +108,7 @@ test('the metrics show the state', async () => {
       badass_backend_draining: backend.draining ? 1 : 0,
       badass_backend_backup: backend.backup ? 1 : 0,
       badass_backend_weight: backend.weight,
+      badass_backend_effective_weight: backend.effectiveWeight,
       badass_backend_connections: backend.connections,
       badass_backend_connections_max: backend.maxConnections,
       badass_backend_connections_total: backend.total,
@@ -123,7 +124,7 @@ test('the metrics show the state', async () => {
     }
   }
   const own = [...metrics.keys()].filter((name) => name.startsWith('badass_'))
-  expect(own).toHaveLength(2 + Object.keys(totals).length + 12)
+  expect(own).toHaveLength(2 + Object.keys(totals).length + 13)
 })
 
 test('names and types agree, and each metric has a help text', async () => {

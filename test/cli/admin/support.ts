@@ -18,6 +18,7 @@ export function statusOf(id: string, about: Partial<BackendStatus> = {}): Backen
     drainingSince: undefined,
     backup: false,
     weight: 1,
+    effectiveWeight: 1,
     maxConnections: Number.POSITIVE_INFINITY,
     connections: 0,
     total: 0,

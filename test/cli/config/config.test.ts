@@ -26,6 +26,7 @@ const same: [given: object, line: string][] = [
   [{ backends: 1, sticky: 'home' }, '1 --sticky=home'],
   [{ backends: 1, sticky: { name: 'home' }, failover: 'persist' }, '1 --sticky=home --failover persist'],
   [{ backends: 1, algorithm: 'hash', key: 'header:X' }, '1 --algorithm hash --key header:X'],
+  [{ backends: 1, slowStart: '30s' }, '1 --slow-start 30s'],
   [{ backends: 1, retries: 2 }, '1 --retries 2'],
   [{ backends: 1, eject: 5 }, '1 --eject 5'],
   [{ backends: 1, eject: { failures: 5, min: '1s' } }, '1 --eject 5,min=1s'],

@@ -162,6 +162,7 @@ function balancerOptions({
   key,
   failover,
   queue,
+  slowStart,
   retries,
   eject,
   health,
@@ -169,7 +170,7 @@ function balancerOptions({
   dns,
   secret,
 }: Config): BalancerOptions {
-  return { backends, algorithm, key, failover, queue, retries, eject, health, backoff, dns, secret }
+  return { backends, algorithm, key, failover, queue, slowStart, retries, eject, health, backoff, dns, secret }
 }
 
 test('refuses any JSON with ConfigError, or the balancer accepts it', async () => {

@@ -14,6 +14,7 @@ export const DEFAULTS: Config = {
   key: 'client',
   failover: 'redispatch',
   queue: undefined,
+  slowStart: 0,
   retries: 0,
   eject: undefined,
   health: undefined,

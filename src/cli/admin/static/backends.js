@@ -37,9 +37,15 @@ class Row {
   /** `figures`: its rates per second. `now`: ms since 1970 by the server's clock. */
   fill(backend, figures, now) {
     this.#backend = backend
-    const { id, address, source, weight } = backend
+    const { id, address, source, weight, effectiveWeight } = backend
+    const share = effectiveWeight < weight && `slow start ${Math.round((100 * effectiveWeight) / weight)} %`
     this.#parts.key.style.background = colorOf(id)
-    const about = [address !== id && address, source, weight !== 1 && (weight ? `weight ${weight}` : 'returning only')]
+    const about = [
+      address !== id && address,
+      source,
+      weight !== 1 && (weight ? `weight ${weight}` : 'returning only'),
+      share,
+    ]
     this.#put('address', about.filter(Boolean).join(' · '))
     this.#fillState(now)
     this.#fillConnections()
