@@ -195,6 +195,8 @@ export class Service {
         admin.commit()
         await this.pools.resolved()
         this.#drainAsOthers()
+        // Clients of the first listener may come before the last one listens.
+        this.#admission.use(certificates, config)
       }
       const listeners = await this.#listeners.change(config.listen)
       undo.push(listeners.abort)

@@ -55,7 +55,7 @@ export class TlsTerminator {
     this.#begin = proxyProtocol ? behindProxy(net.createServer(look), { proxyProtocol, headTimeout, refused }) : look
   }
 
-  /** Begins the handshake. Without certificates, as before the start is done, the client is disconnected. */
+  /** Begins the handshake. Without certificates, as at a new address before a reload is done, it ends the connection. */
   take(socket: net.Socket): void {
     if (!this.#begin) return void socket.destroy()
     this.#sockets.add(socket)

@@ -300,6 +300,22 @@ test('uses a certificate that changes while the service starts', async () => {
   expect(await namesAt(Number(new URL(service.addresses[0]!).port))).toBe('DNS:www.a.test')
 })
 
+test('a client of the first listener is served before the last one listens', async () => {
+  const path = join(temporaryDirectory(), 'x.sock')
+  // Each name is looked up, which takes some turns.
+  const others = Array.from({ length: 50 }, () => ({ port: 0, host: 'localhost' }))
+  const listen = [{ path, tls: true }, ...others]
+  const config = configOf({ backends: [await startBackend()], tls: [save(certificate())], listen })
+  let isStarted = false
+  const starting = Service.start(config, { say: () => undefined, log: () => undefined })
+  void starting.then(() => (isStarted = true))
+  while (!existsSync(path)) await turn()
+  const target = { socketPath: path, ca: certificate().cert, servername: 'localhost' } as object
+  const got = await get(target, {}, https.request).finally(() => starting.then((service) => service.stop()))
+  expect(got.id).toBe('a')
+  expect(isStarted).toBe(true)
+})
+
 test('reads only the files of the new config after a reload', async () => {
   const before = save(certificate())
   const after = save(certificate())
