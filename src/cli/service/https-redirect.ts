@@ -8,6 +8,12 @@ const HOST = /^([a-z\d_](?:[a-z\d_.-]*[a-z\d_])?|\[[\da-f:.]+\])\.?(?::\d*)?$/i
 const CHALLENGE = /^\/\.well-known\/acme-challenge\/[\w-]+$/
 const HTTPS_PORT = 443
 
+/** Not with an upgrade: the backend could accept a WebSocket at any path, and what follows would pass. */
+function isChallenge(head: Head): boolean {
+  const { method, target } = head
+  return (method === 'GET' || method === 'HEAD') && CHALLENGE.test(target) && !head.has('upgrade')
+}
+
 /** Redirects the clients of plain HTTP to HTTPS. */
 export class HttpsRedirect {
   readonly #port: string
@@ -22,8 +28,7 @@ export class HttpsRedirect {
   covers(head: Head, client: ClientInfo): boolean {
     // Most requests: this needs no look at the head.
     if (client.encrypted) return false
-    const isChallenge = (head.method === 'GET' || head.method === 'HEAD') && CHALLENGE.test(head.target)
-    return !isChallenge && this.#forwarded.origin(head, client).scheme === 'http'
+    return !isChallenge(head) && this.#forwarded.origin(head, client).scheme === 'http'
   }
 
   /** The answer to a request. Undefined for HTTP/2, whose clients could not read it: they are reset. */

@@ -53,6 +53,10 @@ test.each([
   [get('/.well-known/acme-challenge/%2e%2e'), 'https://a.test/.well-known/acme-challenge/%2e%2e'],
   [get('/.well-known/acme-challenge/a?b'), 'https://a.test/.well-known/acme-challenge/a?b'],
   [get('/x/.well-known/acme-challenge/a'), 'https://a.test/x/.well-known/acme-challenge/a'],
+  [
+    get('/.well-known/acme-challenge/a', 'Host: a.test', 'Connection: Upgrade', 'Upgrade: websocket'),
+    'https://a.test/.well-known/acme-challenge/a',
+  ],
   [['POST /.well-known/acme-challenge/a HTTP/1.1', 'Host: a.test'], 'https://a.test/.well-known/acme-challenge/a'],
 ])('redirects %j', (lines, location) => {
   expect(answerTo(lines)).toEqual([308, location])
