@@ -8,7 +8,8 @@ const FAULTS = {
   BARE_CR: 'a CR without its LF',
   BARE_LF: 'an LF without its CR',
   BAD_TRAILER: 'a trailer line is not a field',
-  FORBIDDEN_TRAILER: 'a trailer field that frames or routes a message: Content-Length, Transfer-Encoding or Host',
+  FORBIDDEN_TRAILER:
+    'a trailer field that frames, routes or authenticates a message, such as Content-Length, Host or X-Forwarded-For',
   TRAILER_TOO_LARGE: 'the trailer section is longer than maxTrailerBytes',
   INCOMPLETE: 'the bytes end before the body does',
 } as const satisfies Record<string, string>

@@ -1,6 +1,7 @@
 import { BodyError, type BodyErrorCode } from './body-error.ts'
 import type { BodyFraming } from './body-framing.ts'
 import * as BYTES from './bytes.ts'
+import { GUARDED, X_FORWARDED } from './guarded-names.ts'
 
 // V8 inlines constants of this module, but looks up imported ones on each read.
 const { BLANK, CLASS, COLON, CR, HEX, LF, SEMICOLON, TOKEN, VISIBLE } = BYTES
@@ -28,9 +29,8 @@ const STATE_NAMES = (
   'TrailerStart TrailerName TrailerValue TrailerEnd BodyEnd Invalid'
 ).split(' ')
 
-/** RFC 9110 6.5.1: a trailer field must not frame or route the message. */
-const FORBIDDEN: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding', 'host'])
-const LONGEST_FORBIDDEN = 'transfer-encoding'.length
+const FORBIDDEN: ReadonlySet<string> = new Set(GUARDED)
+const LONGEST_FORBIDDEN = Math.max(...GUARDED.map((name) => name.length))
 /** 2^53 has 14 hex digits. Some servers pad the size with zeros to a fixed width. */
 const MAX_SIZE_DIGITS = 16
 
@@ -203,7 +203,8 @@ export class BodyScanner {
       const byte = chunk[i]!
       if (++this.#count > this.#maxTrailer) return this.#fail('TRAILER_TOO_LARGE', i)
       if (byte === COLON) {
-        if (FORBIDDEN.has(this.#name)) return this.#fail('FORBIDDEN_TRAILER', i)
+        const isForbidden = FORBIDDEN.has(this.#name) || this.#name.startsWith(X_FORWARDED)
+        if (isForbidden) return this.#fail('FORBIDDEN_TRAILER', i)
         return this.#enter(TRAILER_VALUE, i)
       }
       if (!(CLASS[byte]! & TOKEN)) return this.#bad('BAD_TRAILER', byte, i)

@@ -2,6 +2,7 @@ import { type Authority, hostEnd, readAuthority, readTarget } from './authority.
 import * as BYTES from './bytes.ts'
 import type { HeadErrorCode } from './error.ts'
 import { FIRST_FIELD, isNamed, lineEnd, type Marks } from './field.ts'
+import { GUARDED, X_FORWARDED } from './guarded-names.ts'
 import type { HeadKind } from './head.ts'
 
 const { all, equals, equalsIgnoringCase, dropBlanks, skipBlanks } = BYTES
@@ -219,16 +220,6 @@ function lastCoding(bytes: Buffer, start: number, end: number): 'chunked' | 'oth
   return last
 }
 
-/**
- * Names that a request's Connection must not list, besides those that start with X-Forwarded. The next hop deletes the
- * listed fields (RFC 9110 7.6.1), and these route, frame or authenticate the request.
- */
-const FORBIDDEN_OPTIONS = [
-  ...['host', 'content-length', 'transfer-encoding', 'cookie', 'authorization'],
-  ...['forwarded', 'via', 'x-real-ip', 'x-client-ip', 'true-client-ip', 'cf-connecting-ip'],
-]
-const X_FORWARDED = 'x-forwarded'
-
 /** RFC 9110 7.6.1: a list of tokens. Empty elements are allowed (5.6.1.2). */
 function checkConnection(bytes: Buffer, start: number, end: number): Fault | undefined {
   let isBad = false
@@ -236,7 +227,7 @@ function checkConnection(bytes: Buffer, start: number, end: number): Fault | und
     isBad ||=
       !all(bytes, a, b, TOKEN) ||
       equalsIgnoringCase(bytes, a, Math.min(b, a + X_FORWARDED.length), X_FORWARDED) ||
-      FORBIDDEN_OPTIONS.some((name) => equalsIgnoringCase(bytes, a, b, name))
+      GUARDED.some((name) => equalsIgnoringCase(bytes, a, b, name))
   })
   return isBad ? { code: 'BAD_CONNECTION', at: start } : undefined
 }

@@ -12,7 +12,8 @@ const CHUNK_LINE = new RegExp(`^([\\da-fA-F]{1,16})(?:;${TEXT})?\\r\\n`)
 const CHUNK_LINE_START = new RegExp(`^(?:[\\da-fA-F]{1,16}(?:;${TEXT})?\\r?)?$`)
 const TRAILERS = new RegExp(`^((?:${FIELD_LINE})*)\\r\\n`)
 const TRAILERS_START = new RegExp(`^(?:${FIELD_LINE})*(?:\\r|${TOKEN}(?::${TEXT}\\r?)?)?$`)
-const FORBIDDEN_TRAILER = /^(?:content-length|transfer-encoding|host):/im
+const FORBIDDEN_TRAILER =
+  /^(?:(?:content-length|transfer-encoding|host|cookie|authorization|forwarded|via|x-real-ip|x-client-ip|true-client-ip|cf-connecting-ip):|x-forwarded)/im
 
 interface Fields {
   /** All values of a field, in order. */
