@@ -11,7 +11,7 @@ import { run } from '../../helpers/run.ts'
 import { temporaryDirectory } from '../../helpers/temporary.ts'
 import { certificate } from '../../helpers/tls.ts'
 import { Command } from '../command.ts'
-import { type Started, startBackend, startService } from './support.ts'
+import { get, type Started, startBackend, startService } from './support.ts'
 
 expectNoWarnings()
 
@@ -27,34 +27,34 @@ function answerTo(lines: readonly string[], { trust = [] as string[], port = 443
   return [response?.status, response?.headers.get('location')]
 }
 
-const get = (target: string, host = 'Host: a.test', ...more: string[]) => [`GET ${target} HTTP/1.1`, host, ...more]
+const asking = (target: string, host = 'Host: a.test', ...more: string[]) => [`GET ${target} HTTP/1.1`, host, ...more]
 
 test.each([
-  [get('/'), 'https://a.test/'],
-  [get('/a?b=c&d'), 'https://a.test/a?b=c&d'],
-  [get('/', 'Host: A.test:8080'), 'https://a.test/'],
-  [get('/', 'Host: a.test:'), 'https://a.test/'],
-  [get('/', 'Host: a.test.'), 'https://a.test/'],
-  [get('/', 'Host: 127.0.0.1:80'), 'https://127.0.0.1/'],
-  [get('/', 'Host: [::1]:80'), 'https://[::1]/'],
-  [get('http://b.test/x'), 'https://b.test/x'],
-  [get('http://b.test?x'), 'https://b.test/?x'],
-  [get('https://b.test/x'), 'https://b.test/x'],
-  [get('//evil.test/'), 'https://a.test//evil.test/'],
-  [get('/\\evil.test'), 'https://a.test/\\evil.test'],
-  [get('/@evil.test'), 'https://a.test/@evil.test'],
+  [asking('/'), 'https://a.test/'],
+  [asking('/a?b=c&d'), 'https://a.test/a?b=c&d'],
+  [asking('/', 'Host: A.test:8080'), 'https://a.test/'],
+  [asking('/', 'Host: a.test:'), 'https://a.test/'],
+  [asking('/', 'Host: a.test.'), 'https://a.test/'],
+  [asking('/', 'Host: 127.0.0.1:80'), 'https://127.0.0.1/'],
+  [asking('/', 'Host: [::1]:80'), 'https://[::1]/'],
+  [asking('http://b.test/x'), 'https://b.test/x'],
+  [asking('http://b.test?x'), 'https://b.test/?x'],
+  [asking('https://b.test/x'), 'https://b.test/x'],
+  [asking('//evil.test/'), 'https://a.test//evil.test/'],
+  [asking('/\\evil.test'), 'https://a.test/\\evil.test'],
+  [asking('/@evil.test'), 'https://a.test/@evil.test'],
   [['POST /x HTTP/1.1', 'Host: a.test'], 'https://a.test/x'],
   [['OPTIONS * HTTP/1.1', 'Host: a.test'], 'https://a.test/'],
   [['CONNECT b.test:443 HTTP/1.1', 'Host: a.test'], 'https://a.test/'],
   // Only the challenge itself is left alone.
-  [get('/.well-known/acme-challenge/'), 'https://a.test/.well-known/acme-challenge/'],
-  [get('/.well-known/acme-challenge/a/b'), 'https://a.test/.well-known/acme-challenge/a/b'],
-  [get('/.well-known/acme-challenge/..'), 'https://a.test/.well-known/acme-challenge/..'],
-  [get('/.well-known/acme-challenge/%2e%2e'), 'https://a.test/.well-known/acme-challenge/%2e%2e'],
-  [get('/.well-known/acme-challenge/a?b'), 'https://a.test/.well-known/acme-challenge/a?b'],
-  [get('/x/.well-known/acme-challenge/a'), 'https://a.test/x/.well-known/acme-challenge/a'],
+  [asking('/.well-known/acme-challenge/'), 'https://a.test/.well-known/acme-challenge/'],
+  [asking('/.well-known/acme-challenge/a/b'), 'https://a.test/.well-known/acme-challenge/a/b'],
+  [asking('/.well-known/acme-challenge/..'), 'https://a.test/.well-known/acme-challenge/..'],
+  [asking('/.well-known/acme-challenge/%2e%2e'), 'https://a.test/.well-known/acme-challenge/%2e%2e'],
+  [asking('/.well-known/acme-challenge/a?b'), 'https://a.test/.well-known/acme-challenge/a?b'],
+  [asking('/x/.well-known/acme-challenge/a'), 'https://a.test/x/.well-known/acme-challenge/a'],
   [
-    get('/.well-known/acme-challenge/a', 'Host: a.test', 'Connection: Upgrade', 'Upgrade: websocket'),
+    asking('/.well-known/acme-challenge/a', 'Host: a.test', 'Connection: Upgrade', 'Upgrade: websocket'),
     'https://a.test/.well-known/acme-challenge/a',
   ],
   [['POST /.well-known/acme-challenge/a HTTP/1.1', 'Host: a.test'], 'https://a.test/.well-known/acme-challenge/a'],
@@ -66,11 +66,11 @@ test.each([
 
 test.each([
   ['', ['GET / HTTP/1.0']],
-  ['an empty', get('/', 'Host:')],
-  ['an encoded', get('/', 'Host: a%2etest')],
-  ['a reg-name with user', get('/', "Host: a!$&'()*+,;=~")],
-  ['a leading dot', get('/', 'Host: .test')],
-  ['a dash at its start', get('/', 'Host: -a')],
+  ['an empty', asking('/', 'Host:')],
+  ['an encoded', asking('/', 'Host: a%2etest')],
+  ['a reg-name with user', asking('/', "Host: a!$&'()*+,;=~")],
+  ['a leading dot', asking('/', 'Host: .test')],
+  ['a dash at its start', asking('/', 'Host: -a')],
 ])('answers 400 to a request without a host that can be named: %s', (_, lines) => {
   expect(answerTo(lines)).toEqual([400, null])
 })
@@ -100,17 +100,17 @@ test.each([
   [[`${FOR}: 8.8.8.8, 9.9.9.9, 10.0.0.1`, `${PROTO}: https, http, https`], false],
   [[`${FOR}: 9.9.9.9, 10.0.0.1`, `${PROTO}: https`], true],
 ])('with a trusted peer, %j counts as HTTPS: %s', (fields, isHttps) => {
-  const lines = get('/', 'Host: a.test', ...fields)
+  const lines = asking('/', 'Host: a.test', ...fields)
   expect(answerTo(lines, { trust: [PEER, '10.0.0.0/8'] })).toEqual(isHttps ? undefined : [308, 'https://a.test/'])
   expect(answerTo(lines, { trust: ['5.6.7.8'] })).toEqual([308, 'https://a.test/'])
 })
 
 test('X-Forwarded-Host counts if the peer is trusted', () => {
-  const lines = get('/', 'Host: inner:80', 'X-Forwarded-Host: a.test:8080')
+  const lines = asking('/', 'Host: inner:80', 'X-Forwarded-Host: a.test:8080')
   expect(answerTo(lines, { trust: [PEER] })).toEqual([308, 'https://a.test/'])
   expect(answerTo(lines)).toEqual([308, 'https://inner/'])
   for (const name of ['a.test/x', 'a.test@evil.test', 'a.test\\', 'a.test#', ' ', 'a b']) {
-    const odd = answerTo(get('/', 'Host: inner', `X-Forwarded-Host: ${name}`), { trust: [PEER] })
+    const odd = answerTo(asking('/', 'Host: inner', `X-Forwarded-Host: ${name}`), { trust: [PEER] })
     expect(odd).toEqual(name === ' ' ? [308, 'https://inner/'] : [400, null])
   }
 })
@@ -164,6 +164,18 @@ test.each(['refuse', 'pass'] as const)('does not let HTTP/2 pass: --http2 %s', a
   client.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
   const answer = await client.ended().catch(() => 'reset')
   expect(answer).toMatch(http2 === 'pass' ? /^reset$/ : /^HTTP\/1.1 505 /)
+})
+
+test('challenges go to their route', async () => {
+  const [app, acme] = [await startBackend('app'), await startBackend('acme')]
+  const command = Command.start(
+    ...['--listen', '127.0.0.1:0', '--redirect-https=443', '--route', `/.well-known/acme-challenge=${acme.port}`],
+    String(app.port),
+  )
+  const ask = async (path: string) => get({ port: await command.port(), host: '127.0.0.1', path })
+  expect(await ask('/.well-known/acme-challenge/abc')).toMatchObject({ status: 200, id: 'acme' })
+  expect(await ask('/.well-known/acme-challenge')).toMatchObject({ status: 308 })
+  expect(await ask('/abc')).toMatchObject({ status: 308 })
 })
 
 test.each([1, 2])('curl follows the redirect of the command; workers: %i', async (workers) => {
