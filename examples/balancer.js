@@ -8,6 +8,7 @@ const balancer = createBalancer({
     { port: 3003, id: 'spare', backup: true },
   ],
   algorithm: 'least-connections',
+  queue: 5_000, // ms
   health: { path: '/healthz', interval: 2_000 }, // ms
   secret: 'change me',
 })

@@ -133,6 +133,32 @@ describe("with requests: 'every'", () => {
     expect(balancer.isEjected()).toBe(false)
   })
 
+  it('a reused connection that is reset, and a response that breaks off, do not count', async () => {
+    const backend = await Backend.start()
+    const { lookup, errback, ...balancer } = spread({ eject: { failures: 1 } }, backend.port)
+    const client = await connect(await listen(createServer({ lookup, errback, requests: 'every' })))
+    const post = 'POST / HTTP/1.1\r\nHost: a\r\n\r\n'
+    client.write(post)
+    const peer = await backend.next()
+    await peer.until('\r\n\r\n')
+    peer.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+    await client.until('ok')
+    peer.received = Buffer.alloc(0)
+    client.write(post)
+    await peer.until('\r\n\r\n')
+    peer.reset()
+    await client.closed()
+    const other = await connect(await listen(createServer({ lookup, errback, requests: 'every' })))
+    other.write(request())
+    const broken = await backend.next()
+    await broken.until('\r\n\r\n')
+    broken.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok')
+    await other.until('ok')
+    broken.reset()
+    await other.closed()
+    expect(balancer.isEjected()).toBe(false)
+  })
+
   it('an answer of badass itself counts neither way', async () => {
     const { balancer, send } = await start('every')
     await send(503, 503)
@@ -152,6 +178,26 @@ describe("with requests: 'first'", () => {
     expect(isEjected(balancer)).toBe(false)
     await send(0)
     expect(isEjected(balancer)).toBe(true)
+  })
+
+  it('a reset after the first bytes counts neither way', async () => {
+    const backend = await Backend.start()
+    const { lookup, errback, ...balancer } = spread({ eject: { failures: 2 } }, backend.port)
+    const port = await listen(createServer({ lookup, errback }))
+    for (const bytes of ['', 'HTTP/1.1 200', '']) {
+      expect(balancer.isEjected()).toBe(false)
+      const client = await connect(port)
+      client.write(request())
+      const peer = await backend.next()
+      await peer.until('\r\n\r\n')
+      if (bytes) {
+        peer.write(bytes)
+        await client.until(bytes)
+      }
+      peer.reset()
+      await client.closed()
+    }
+    expect(balancer.isEjected()).toBe(true)
   })
 })
 

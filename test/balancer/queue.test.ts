@@ -1,3 +1,4 @@
+import { channel } from 'node:diagnostics_channel'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Balancer, BalancerOptions, Route } from '../../src/balancer/index.ts'
@@ -293,6 +294,32 @@ describe('an embedder', () => {
     expect(await first).toMatchObject({ port: 1 })
     // The first one has not used its place.
     expect(await second).toMatchObject({ port: 1 })
+  })
+
+  it('is served in order of arrival, whether it waits for a home or for any backend', async () => {
+    const [free, full] = [{ maxConnections: 9 }, { maxConnections: 1 }]
+    const of = (limit: object) => [
+      { port: 1, id: 'a', ...limit },
+      { port: 2, id: 'b', weight: 0, ...limit },
+    ]
+    const balancer = balancerOf({ backends: of(full), queue: MINUTE })
+    for (const id of ['a', 'b']) {
+      const dest = balancer.lookup(requestHead(), stickyOf(id), CLIENT)
+      const connection = { state: 'Routing', bytesRead: 0, bytesWritten: 0 }
+      channel('badass:connection:routed').publish({ connection, head: requestHead(), dest })
+    }
+    const order: number[] = []
+    const homes = [undefined, 'a', 'b', undefined, 'b', 'a', undefined]
+    const waits = homes.map(async (home, i) => {
+      await balancer.lookup(requestHead(), home && stickyOf(home), CLIENT)
+      order.push(i)
+    })
+    // Those of 'b' go to 'a' now.
+    balancer.remove('b')
+    expect(balancer.queued).toBe(7)
+    balancer.update({ backends: of(free).slice(0, 1), queue: MINUTE })
+    await Promise.all(waits)
+    expect(order).toEqual([0, 1, 2, 3, 4, 5, 6])
   })
 
   it('gets a 503 at once where the only backend is up and fails for another reason', async () => {

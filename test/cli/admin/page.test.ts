@@ -106,6 +106,25 @@ test('the page shows the current backends as text, and sends no request to anoth
   expect(watch.outside(new URL(url).origin)).toEqual([])
 })
 
+test('an ejected backend is not shown as up, and a slow start is shown', async (context) => {
+  const backends = [
+    statusOf('sick', { ejectedUntil: Date.now() + 600_000, ejections: 1 }),
+    statusOf('new', { weight: 4, effectiveWeight: 1 }),
+  ]
+  const { url } = await startAdmin({}, backends)
+  const { page } = await open(context, url)
+  await until(page, '#health', '1 of 2 up')
+  expect(await texts(page, '#backends [data-part=state]')).toEqual([
+    expect.stringMatching(/^ejected for (10|9)\u202fmin$/),
+    'up',
+  ])
+  expect(await texts(page, '#summary')).toEqual(['1 up · 1 ejected · 6 requests waiting'])
+  expect(await texts(page, '[data-part=address]')).toEqual([
+    '127.0.0.1:3001',
+    '127.0.0.1:3001 · weight 4 · slow start 25 %',
+  ])
+})
+
 test('the buttons work with the token from the address, which the page hides at once', async (context) => {
   const { url, balancer } = await startAdmin({}, threeBackends())
   const { page, watch } = await open(context, `${url}#token=${encodeURIComponent(TOKEN)}`)
