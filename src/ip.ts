@@ -39,9 +39,23 @@ export function normalize(address: string): string {
  */
 export function networkOf(address: string): string {
   if (!address.includes(':')) return address
+  const prefix = groupsOf(address).slice(0, 4).join(':')
+  return `${prefix.replace(/(:0)+$/, '')}::/64`
+}
+
+/** A network that `networkOf` returned, as the halves of a number of 64 bits. */
+export function networkNumber(network: string): [high: number, low: number] {
+  // No host has an address in ff00::/8 (RFC 4291 2.4), so no /64 has the number of an IPv4 address.
+  if (!network.includes(':'))
+    return [0xffff_ffff, network.split('.').reduce((sum, part) => sum * 256 + Number(part), 0)]
+  const [a = 0, b = 0, c = 0, d = 0] = groupsOf(network.slice(0, -3)).map((group) => Number.parseInt(group, 16))
+  return [a * 0x1_0000 + b, c * 0x1_0000 + d]
+}
+
+/** The eight groups of an IPv6 address. */
+function groupsOf(address: string): string[] {
   const [head = '', tail] = address.split('::')
-  const before = head === '' ? [] : head.split(':')
+  const before = head ? head.split(':') : []
   const after = tail ? tail.split(':') : []
-  const zeros = Array<string>(tail === undefined ? 0 : 8 - before.length - after.length).fill('0')
-  return `${normalize(`${[...before, ...zeros, ...after].slice(0, 4).join(':')}::`)}/64`
+  return [...before, ...Array<string>(8 - before.length - after.length).fill('0'), ...after]
 }

@@ -43,6 +43,7 @@ const OPTIONS: readonly (readonly [flags: string, isList?: true])[] = [
   ['--workers <n>'],
   ['--max-connections <n>'],
   ['--max-connections-per-client <n>'],
+  ['--rate <rate>'],
   ['--head-timeout <time>'],
   ['--connect-timeout <time>'],
   ['--idle-timeout <time>'],

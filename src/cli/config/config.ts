@@ -38,6 +38,13 @@ export interface StickySettings {
 /** The X-Forwarded fields, Forwarded (RFC 7239), or both. */
 export type ForwardedForm = 'x' | 'rfc7239' | 'both'
 
+/** `requests` in `per` ms, and `burst` at once. */
+export interface RateSettings {
+  requests: number
+  per: number
+  burst: number
+}
+
 type Maybe<T> = T | Promise<T>
 
 /** The functions that a config file may export if it is a JS module. */
@@ -118,6 +125,8 @@ export interface Config extends PoolSettings {
   maxConnections?: number
   /** Most open connections of one client address; more get a 429. Undefined: no limit. */
   maxConnectionsPerClient?: number
+  /** The requests of one client address; more get a 429. Undefined: no limit. */
+  rate?: RateSettings
   /** ms until a drain resets the connections that are still open. */
   grace: number
   /** ms to go on accepting clients after the signal to end, while /healthz says 503. */

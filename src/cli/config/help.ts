@@ -48,6 +48,7 @@ Limits (TIME: ms, or with ms, s, m, h; 0: none)
   --max-head-bytes N [32768]     --half-close-timeout TIME [1m]
   --max-fields N [1000]          --max-connections N   clients; then 503
   --max-connections-per-client N   of each address; then 429
+  --rate N/s[,burst=N]     requests of each address, also N/m or N/h; then 429
 Examples
   badass --listen 80 --sticky --health /healthz --admin 9000 app1:80 app2:80
   badass --listen 443 --tls-cert a.pem --tls-key a.key dns:app.internal:3000

@@ -10,6 +10,7 @@ export {
   type Pool,
   type PoolSettings,
   poolsOf,
+  type RateSettings,
   type Routing,
   type Target,
 } from './config.ts'

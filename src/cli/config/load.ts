@@ -98,11 +98,12 @@ const NEEDS: readonly Need[] = [
   { key: 'key', of: ['algorithm'], isMet: (settings) => isHashed(settings), without: '--algorithm hash' },
   {
     key: 'trust',
-    of: ['forwarded', 'redirectHttps', 'maxConnectionsPerClient', 'algorithm', 'key'],
+    of: ['forwarded', 'redirectHttps', 'maxConnectionsPerClient', 'rate', 'algorithm', 'key'],
     isMet: (settings) =>
-      !!(settings.forwarded || settings.redirectHttps || settings.maxConnectionsPerClient) ||
+      !!(settings.forwarded || settings.redirectHttps || settings.maxConnectionsPerClient || settings.rate) ||
       isHashed(settings, 'client'),
-    without: '--forwarded, --redirect-https, --max-connections-per-client, or --algorithm hash and --key client',
+    without:
+      '--forwarded, --redirect-https, --max-connections-per-client, --rate, or --algorithm hash and --key client',
   },
   { key: 'secretFile', of: ['sticky'], isMet: isSticky, without: '--sticky' },
   { key: 'failover', of: ['sticky'], isMet: isSticky, without: '--sticky' },
@@ -195,6 +196,7 @@ function configFrom(
     ...(rest.http2 && { http2: rest.http2 }),
     ...(rest.maxConnections && { maxConnections: rest.maxConnections }),
     ...(rest.maxConnectionsPerClient && { maxConnectionsPerClient: rest.maxConnectionsPerClient }),
+    ...(rest.rate && { rate: rest.rate }),
     ...(rest.proxyProtocol && { proxyProtocol: rest.proxyProtocol }),
     ...(httpsPort && { redirectHttps: httpsPort }),
     tls: rest.tls ?? [],
@@ -207,7 +209,7 @@ function configFrom(
   }
 }
 
-const READING = ['sticky', 'forwarded', 'redirectHttps', 'retries', 'routes', 'lookup', 'modify'] as const
+const READING = ['sticky', 'forwarded', 'redirectHttps', 'retries', 'rate', 'routes', 'lookup', 'modify'] as const
 
 /** What `auto` means: every request, where a setting or a hook looks at requests. */
 function requestsOf(settings: Settings): Config['requests'] {

@@ -3,7 +3,7 @@ import { validateBalancer } from '../../balancer/index.ts'
 import { isNetwork, OPTION_RULES } from '../../proxy/index.ts'
 import { aFunction, integer } from '../../validate.ts'
 import { addressText, BALANCING, CONNECTIONS, checkForm, HOST, PEM, pem } from './backends.ts'
-import type { Address, Config, ConfigHooks, ForwardedForm } from './config.ts'
+import type { Address, Config, ConfigHooks, ForwardedForm, RateSettings } from './config.ts'
 import { groupId } from './group.ts'
 import * as is from './read.ts'
 import { ROUTING } from './routes.ts'
@@ -36,6 +36,23 @@ const ADDRESS = is.object(
 const ADMIN = is.map(
   is.object({ port: LISTEN_PORT, host: HOST }, `${syntax.ADMIN_FORMS}, or an object`, checkForm('a port')),
   ({ port, host = '127.0.0.1' }): Address => ({ port: port!, host }),
+)
+
+const RATE = is.map(
+  is.object(
+    {
+      limit: is.leaf<{ requests: number; per: number }>(
+        { expected: syntax.RATE_FORMS, validate: () => true },
+        syntax.parseRate,
+      ),
+      burst: is.from(1, 1_000_000),
+    },
+    `${syntax.RATE_FORMS}, or an object`,
+    ({ limit }, place) => {
+      if (limit === undefined) place.report(`expected ${syntax.RATE_FORMS}, got none`, 'limit')
+    },
+  ),
+  ({ limit, burst = limit!.requests }): RateSettings => ({ ...limit!, burst }),
 )
 
 /** Undefined for port 0: the system chooses another each time. */
@@ -108,6 +125,7 @@ export const SETTINGS = {
   ),
   maxConnections: CONNECTIONS,
   maxConnectionsPerClient: CONNECTIONS,
+  rate: is.orText(syntax.splitRate, RATE),
   ...LIMITS,
   ...HOOKS,
 }

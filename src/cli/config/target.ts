@@ -22,6 +22,7 @@ export const ADMIN_FORMS = '[HOST:]PORT'
 export const HEALTH_FORMS = 'tcp or a path such as /healthz'
 export const EJECT_FORMS = 'a number of failures'
 export const QUEUE_FORMS = 'a time such as 5s'
+export const RATE_FORMS = 'a rate such as 100/s, 600/m or 1000/h'
 
 /** The options of a target, and whether each has a value. */
 const TARGET_OPTIONS = {
@@ -35,6 +36,7 @@ const TARGET_OPTIONS = {
 } as const
 const LISTEN_OPTIONS = { mode: true, group: true, tls: false } as const
 const QUEUE_OPTIONS = { size: true } as const
+const RATE_OPTIONS = { burst: true } as const
 const EJECT_OPTIONS = { min: true, max: true, status: true } as const
 const HEALTH_OPTIONS = { interval: true, timeout: true, rise: true, fall: true, status: true, host: true } as const
 
@@ -126,6 +128,18 @@ export function splitQueue(text: string): Raw {
 export function splitEject(text: string): Raw {
   const [failures = '', ...options] = text.split(',')
   return { failures, ...splitOptions(options, EJECT_OPTIONS) }
+}
+
+/** '100/s,burst=200' → { limit: '100/s', burst: '200' }. @throws {SyntaxMistake} */
+export function splitRate(text: string): Raw {
+  const [limit = '', ...options] = text.split(',')
+  return { limit, ...splitOptions(options, RATE_OPTIONS) }
+}
+
+/** '600/m' → { requests: 600, per: 60_000 }. Undefined if it is not a rate. */
+export function parseRate(value: unknown): { requests: number; per: number } | undefined {
+  const [, requests, unit = ''] = typeof value === 'string' ? (/^(\d{1,7})\/(s|m|h)$/.exec(value) ?? []) : []
+  return Number(requests) > 0 ? { requests: Number(requests), per: MS_PER_UNIT[unit]! } : undefined
 }
 
 function splitOptions(options: readonly string[], known: Readonly<Record<string, boolean | 'maybe'>>): Raw {

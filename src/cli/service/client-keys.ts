@@ -19,7 +19,7 @@ export class ClientKeys {
   }
 
   ofConnection({ remoteAddress }: Pick<ClientInfo, 'remoteAddress'>): string | undefined {
-    return this.#keyOf(remoteAddress)
+    return remoteAddress === undefined ? undefined : this.#keyOf(normalize(remoteAddress))
   }
 
   /** Behind a trusted proxy, the client is the one that the request's fields name. */
@@ -27,9 +27,8 @@ export class ClientKeys {
     return this.#keyOf(this.#forwarded.clientAddress(head, client))
   }
 
-  #keyOf(given: string | undefined): string | undefined {
-    if (!given) return undefined
-    const address = normalize(given)
-    return this.#proxies.includes(address) ? undefined : networkOf(address)
+  /** `address` is as `normalize` returns it, or empty. */
+  #keyOf(address: string): string | undefined {
+    return address === '' || this.#proxies.includes(address) ? undefined : networkOf(address)
   }
 }

@@ -7,24 +7,32 @@ import { type Io, RepeatFilter } from '../output.ts'
 import type { Certificates } from './certificates.ts'
 import { ClientConnections } from './client-connections.ts'
 import { ClientKeys } from './client-keys.ts'
+import { TokenBuckets } from './token-buckets.ts'
 import { TurnAway } from './turn-away.ts'
 
 const STATUS = '429 Too Many Requests'
 const TOO_MANY = 'too many connections from this address'
+const TOO_FAST = 'too many requests from this address'
+/** ms after which a client over its limit of connections may try again. */
+const RETRY_MS = 1_000
 
 /** The limits for each client. Clients over a limit get a 429. */
 export class ClientLimits {
   readonly #lines: RepeatFilter
+  readonly #now: () => number
   readonly #connections = new ClientConnections()
   readonly #over = new TurnAway({ status: STATUS, why: TOO_MANY, fields: ['Retry-After: 1'] })
   #keys: ClientKeys | undefined
+  #buckets: TokenBuckets | undefined
   /** The clients of requests under way that came through a trusted proxy, by the proxy's connection. */
   readonly #requests = new Map<ClientInfo, string>()
   #stops: readonly (() => void)[] = []
   #limitedRequests = 0
 
-  constructor(say: Io['say']) {
+  /** `now` returns monotonic ms. */
+  constructor(say: Io['say'], now = () => performance.now()) {
     this.#lines = new RepeatFilter(say)
+    this.#now = now
   }
 
   get counters(): Pick<ServiceCounters, 'limitedConnections' | 'limitedRequests'> {
@@ -33,7 +41,10 @@ export class ClientLimits {
 
   /** Settings for connections and requests from now on. */
   use(certificates: Certificates | undefined, config: Config): void {
-    const { maxConnectionsPerClient: limit } = config
+    const { maxConnectionsPerClient: limit, rate } = config
+    if (!rate) this.#buckets = undefined
+    else if (this.#buckets) this.#buckets.change(rate, this.#now())
+    else this.#buckets = new TokenBuckets(rate)
     this.#connections.limit = limit ?? Number.POSITIVE_INFINITY
     this.#keys = limit === undefined ? undefined : new ClientKeys(config)
     if (limit !== undefined) this.#over.use(certificates, undefined)
@@ -54,28 +65,25 @@ export class ClientLimits {
     return false
   }
 
-  /**
-   * Counts a request for its client until it is answered, if it came through a trusted proxy. Otherwise its connection is
-   * counted. Returns whether it is over the limit.
-   */
-  isOver(keys: ClientKeys, head: Head, client: ClientInfo): boolean {
-    if (this.#stops.length === 0 || keys.ofConnection(client) !== undefined) return false
+  /** Counts a request for its client. Returns the answer to a request over a limit. */
+  refuse(keys: ClientKeys, head: Head, client: ClientInfo): { answer: Response | undefined } | undefined {
+    // The connections of other clients than proxies are counted themselves.
+    const isCounted = this.#stops.length > 0 && keys.ofConnection(client) === undefined
+    if (!isCounted && !this.#buckets) return undefined
     const own = keys.ofRequest(head, client)
-    if (own === undefined) return false
-    if (this.#connections.take(own)) {
-      this.#requests.set(client, own)
-      return false
+    if (own === undefined) return undefined
+    const wait = this.#buckets?.take(own, this.#now()) ?? 0
+    if (wait > 0) {
+      this.#lines.say('rate', `rate: ${own} is over its limit and gets a 429`)
+      return this.#answer(head, TOO_FAST, wait)
     }
-    this.#limitedRequests++
-    this.#report(own)
-    return true
-  }
-
-  /** The answer to a request over the limit. Undefined for HTTP/2, whose clients could not read it: they are reset. */
-  answer(head: Head): Response | undefined {
-    if (head.version === 'HTTP/2.0') return undefined
-    const headers = { 'Content-Type': 'text/plain', 'Retry-After': '1' }
-    return new Response(`${STATUS}: ${TOO_MANY}\n`, { status: 429, headers })
+    if (!isCounted) return undefined
+    if (!this.#connections.take(own)) {
+      this.#report(own)
+      return this.#answer(head, TOO_MANY, RETRY_MS)
+    }
+    this.#requests.set(client, own)
+    return undefined
   }
 
   /** Destroys the connections that are being answered. */
@@ -96,6 +104,14 @@ export class ClientLimits {
     this.#stops = []
     for (const client of this.#requests.values()) this.#connections.release(client)
     this.#requests.clear()
+  }
+
+  /** Clients of HTTP/2 could not read an answer, so they are reset. */
+  #answer(head: Head, why: string, wait: number): { answer: Response | undefined } {
+    this.#limitedRequests++
+    if (head.version === 'HTTP/2.0') return { answer: undefined }
+    const headers = { 'Content-Type': 'text/plain', 'Retry-After': String(Math.ceil(wait / 1_000)) }
+    return { answer: new Response(`${STATUS}: ${why}\n`, { status: 429, headers }) }
   }
 
   #report(client: string): void {

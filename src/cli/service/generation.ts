@@ -81,7 +81,8 @@ function createProxy(config: Config, forwarded: Forwarded, shared: GenerationCon
   const keys = new ClientKeys(config)
   const begin: Begin = (head, client) => {
     shared.requested(head, client)
-    if (shared.limits.isOver(keys, head, client)) return { answer: shared.limits.answer(head) }
+    const refused = shared.limits.refuse(keys, head, client)
+    if (refused) return refused
     if (redirect?.covers(head, client)) return { answer: redirect.answer(head, client) }
     if (config.forwarded) forwarded.write(head, client)
     return undefined

@@ -16,9 +16,10 @@ export function shareOfPool<P extends PoolSettings>(pool: P, number: number, cou
 
 /** One worker's share of the limits on clients. */
 export function shareOfLimits(config: Omit<Config, 'hooks'>, number: number, count: number) {
-  const { maxConnections: all, maxConnectionsPerClient: each } = config
+  const { maxConnections: all, maxConnectionsPerClient: each, rate } = config
   return {
     ...(all && { maxConnections: shareOf(all, number, count) }),
     ...(each && { maxConnectionsPerClient: shareOf(each, number, count) }),
+    ...(rate && { rate: { ...rate, requests: rate.requests / count, burst: shareOf(rate.burst, number, count) } }),
   }
 }

@@ -108,6 +108,11 @@ const MISTAKES: [line: string, message: string][] = [
     "--key: expected client, path, header:NAME, cookie:NAME or query:NAME, got 'header:'",
   ],
   ['--failover no --sticky 3001', "--failover: expected redispatch or persist, got 'no'"],
+  ['--rate 100 3001', "--rate: limit: expected a rate such as 100/s, 600/m or 1000/h, got '100'"],
+  ['--rate 0/s 3001', "--rate: limit: expected a rate such as 100/s, 600/m or 1000/h, got '0/s'"],
+  ['--rate 1/d 3001', "--rate: limit: expected a rate such as 100/s, 600/m or 1000/h, got '1/d'"],
+  ['--rate 1/s,burst=0 3001', "--rate: burst: expected an integer from 1 to 1000000, got '0'"],
+  ['--rate 1/s,brust=3 3001', '--rate: brust: unknown option (did you mean burst?)'],
   ['--queue soon 3001', "--queue: timeout: expected a time such as 500ms, 30s or 5m, got 'soon'"],
   ['--queue 0 3001', '--queue: timeout: expected milliseconds (an integer from 1 to 86400000), got 0'],
   ['--queue 5s,size=0 3001', "--queue: size: expected an integer from 1 to 1000000, got '0'"],
@@ -182,7 +187,7 @@ const MISTAKES: [line: string, message: string][] = [
     '--trust unix 3001',
     alone(
       '--trust',
-      '--forwarded, --redirect-https, --max-connections-per-client, or --algorithm hash and --key client',
+      '--forwarded, --redirect-https, --max-connections-per-client, --rate, or --algorithm hash and --key client',
     ),
   ],
   ['--secret-file x 3001', alone('--secret-file', '--sticky')],
@@ -305,6 +310,12 @@ const RIGHT: [line: string, changed: Partial<Config>][] = [
   [
     '--max-connections-per-client 5 --trust unix 3001',
     { maxConnectionsPerClient: 5, trust: ['unix'], requests: 'every' },
+  ],
+  ['--rate 100/s 3001', { rate: { requests: 100, per: 1_000, burst: 100 }, requests: 'every' }],
+  ['--rate 60/m,burst=5 --requests first 3001', { rate: { requests: 60, per: 60_000, burst: 5 }, requests: 'first' }],
+  [
+    '--rate 7/h --trust unix 3001',
+    { rate: { requests: 7, per: 3_600_000, burst: 7 }, trust: ['unix'], requests: 'every' },
   ],
   ['--idle-timeout 0 3001', { limits: { idleTimeout: 0 } }],
   ['--grace 0 3001', { grace: 0 }],

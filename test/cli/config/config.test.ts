@@ -53,6 +53,8 @@ const same: [given: object, line: string][] = [
     { backends: 1, maxConnectionsPerClient: 5, trust: '10.0.0.0/8' },
     '1 --max-connections-per-client 5 --trust 10.0.0.0/8',
   ],
+  [{ backends: 1, rate: '100/s,burst=5' }, '1 --rate 100/s,burst=5'],
+  [{ backends: 1, rate: { limit: '600/m' } }, '1 --rate 600/m'],
   [{ backends: 1, maxConnections: 5, idleTimeout: '2h' }, '1 --max-connections 5 --idle-timeout 2h'],
   [{ backends: 1, lenientResponses: true }, '1 --lenient-responses'],
   [{ backends: 'dns:a:1', dns: { servers: '::1', interval: '5s' } }, 'dns:a:1 --dns-server ::1 --dns-interval 5s'],
@@ -176,7 +178,7 @@ describe('line and file', () => {
     const alone = (place: string, others: string) => `${place}: has no effect without ${others}`
     expect(await refusal(file, '--admin-token-file', 'x')).toEqual([
       alone('key', 'algorithm hash'),
-      alone('trust', 'forwarded, redirectHttps, maxConnectionsPerClient, or algorithm hash and key client'),
+      alone('trust', 'forwarded, redirectHttps, maxConnectionsPerClient, rate, or algorithm hash and key client'),
       alone('secretFile', 'sticky'),
       alone('failover', 'sticky'),
       alone('--admin-token-file', '--admin'),

@@ -37,6 +37,8 @@ const MISTAKES: [text: string, lines: string[]][] = [
     ],
   ],
   ['{"everyRequest": true}', ['everyRequest: unknown option (did you mean "requests": "every"?)']],
+  ['{"rate": {"burst": 5}, "backends": 1}', ['rate.limit: expected a rate such as 100/s, 600/m or 1000/h, got none']],
+  ['{"rate": [], "backends": 1}', ['rate: expected a rate such as 100/s, 600/m or 1000/h, or an object, got a list']],
   ['{"backends": null}', [`backends: expected ${TARGETS}, or an object, got null`]],
   [
     '{"backends": ["x", null, [], 1.5, 1e400, -1, true]}',

@@ -23,9 +23,10 @@ test.each([
   ['2001:db8::9', '2001:db8::/64'],
   ['2001:db8:0:0:1::', '2001:db8::/64'],
   ['2001:db8:0:5::1', '2001:db8:0:5::/64'],
-  ['::1', '::/64'],
+  ['::1', '0::/64'],
   ['fe80::1%eth0', 'fe80::/64'],
   ['1::2:3:4:5:6:7', '1:0:2:3::/64'],
+  ['::2:0:0:0:1', '0:0:0:2::/64'],
   [undefined, undefined],
 ])('the connection of %s counts for %s', (address, key) => {
   expect(new ClientKeys(configOf({})).ofConnection(client(address))).toBe(key)
