@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { mapReferences, withOneSlash } from '../own-references.ts'
 import type { Head } from '../parser/index.ts'
 import { splitTarget } from '../request-target.ts'
 import type { Rule } from '../validate.ts'
@@ -40,22 +41,15 @@ export function forBackend(head: Head, hostHeader: string | undefined): Head {
  * host.
  */
 export function forClient(head: Head, hostHeader: string): void {
-  for (const name of ['Location', 'Content-Location']) {
-    const values = head.getAll(name)
-    const mapped = values.map((value) => pathOf(value, hostHeader))
-    if (isChanged(values, mapped)) head.set(name, mapped)
-  }
-  const cookies = head.getAll('Set-Cookie')
   const domain = hostHeader.replace(/:\d*$/, '').toLowerCase()
-  const mapped = cookies.map((cookie) => withoutDomain(cookie, domain))
-  if (isChanged(cookies, mapped)) head.set('Set-Cookie', mapped)
+  const reference = (value: string) => pathOf(value, hostHeader)
+  mapReferences(head, reference, (cookie) => withoutDomain(cookie, domain))
 }
 
 function pathOf(reference: string, hostHeader: string): string {
   const [start, authority] = WITH_HOST.exec(reference) ?? []
   if (start === undefined || bare(authority!) !== bare(hostHeader)) return reference
-  // Browsers drop tabs, and read "//" or "/\" at the start of a reference as another host.
-  return reference.slice(start.length).replace(/^[/\\\t]*/, '/')
+  return withOneSlash(reference.slice(start.length))
 }
 
 function bare(authority: string): string {
@@ -70,8 +64,4 @@ function withoutDomain(cookie: string, domain: string): string {
     return value?.toLowerCase() !== domain
   }
   return [pair, ...attributes.filter(isOther)].join(';')
-}
-
-function isChanged(before: readonly string[], after: readonly string[]): boolean {
-  return after.some((value, i) => value !== before[i])
 }

@@ -1,3 +1,4 @@
+import { mapReferences, withOneSlash } from '../own-references.ts'
 import type { Head } from '../parser/index.ts'
 import type { TargetParts } from '../request-target.ts'
 import { isBelow } from './matcher.ts'
@@ -33,23 +34,20 @@ export class PathMapping {
 
   /** Edits Location, Content-Location and the Path of cookies. `request` is the head as the client sent it. */
   response(head: Head, request: Head): void {
-    for (const name of ['Location', 'Content-Location']) {
-      const value = head.get(name)
-      if (value !== undefined) head.set(name, this.#reference(value, request))
-    }
-    const cookies = head.getAll('Set-Cookie').map((cookie) => this.#cookie(cookie))
-    if (cookies.length > 0) head.set('Set-Cookie', cookies)
+    const host = request.get('host')?.toLowerCase()
+    const reference = (value: string) => this.#reference(value, host)
+    mapReferences(head, reference, (cookie) => this.#cookie(cookie))
   }
 
   /** A path, or a URL with the host that the client asked, leads back through the route. Others stay. */
-  #reference(value: string, request: Head): string {
+  #reference(value: string, host: string | undefined): string {
     if (value.startsWith('/') && !/^[/\\]{2}/.test(value)) {
       const end = value.search(/[?#]/)
       const path = end < 0 ? value : value.slice(0, end)
       return this.#outside(path) + value.slice(path.length)
     }
     const [url, authority, path] = ABSOLUTE.exec(value) ?? []
-    if (url === undefined || authority!.toLowerCase() !== request.get('host')?.toLowerCase()) return value
+    if (url === undefined || authority!.toLowerCase() !== host) return value
     return value.slice(0, url.length - path!.length) + this.#outside(path || '/') + value.slice(url.length)
   }
 
@@ -67,7 +65,6 @@ export class PathMapping {
   #outside(path: string): string {
     if (!isBelow(path, this.#base)) return path
     const rest = path.slice(this.#base.length)
-    // Browsers drop tabs, and read "//" or "/\" at the start of a reference as another host.
-    return this.#prefix ? this.#prefix + rest : rest.replace(/^[/\\\t]*/, '/')
+    return this.#prefix ? this.#prefix + rest : withOneSlash(rest)
   }
 }
