@@ -57,7 +57,7 @@ export const MODES: readonly Mode[] = [
       mark(head)
     },
   })),
-  withHooks("requests: 'every'", (dest) => ({ lookup: () => dest, modify: mark, requests: 'every' })),
+  withHooks("requests: 'every'", (dest) => ({ lookup: () => dest, modify: mark, requests: 'every', http2: 'pass' })),
   {
     mode: 'sticky',
     isMarked: true,
