@@ -63,9 +63,12 @@ export class Exchange implements RequestSenderUser, DownloadEvents {
   get isBackendReusable(): boolean {
     const { plan } = this.#request
     const { isDone, isEndPassed } = this.#sender
+    const { isOver, isPrivate, stream } = this.#backend
     const areDone = isDone && this.#isResponseDone && this.#isClean && !isEndPassed
-    const isFree = this.#download?.isBackendReusable !== false && !this.#backend.isOver
-    return areDone && isFree && plan.keepsBackend && this.#response?.keepsBackend === true
+    // A backend that answers early may read no further. Another client's request would wait behind this one.
+    const isSent = isPrivate || stream.writableLength === 0
+    const isFree = this.#download?.isBackendReusable !== false && !isOver
+    return areDone && isSent && isFree && plan.keepsBackend && this.#response?.keepsBackend === true
   }
 
   /** Sends the request. */

@@ -1,10 +1,12 @@
 import { once } from 'node:events'
 import http from 'node:http'
-import { expect, test } from 'vitest'
+import net from 'node:net'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { BackendSocket } from '../../../src/proxy/tunnel/index.ts'
 import { connect } from '../../helpers/net.ts'
 import { expectNoWarnings, OK, startProxy, Watch } from '../../helpers/proxy.ts'
-import { turns } from '../../helpers/turns.ts'
-import { head, left, meet, response, serve, start } from './support.ts'
+import { turn, turns } from '../../helpers/turns.ts'
+import { head, host, left, meet, response, serve, start } from './support.ts'
 
 expectNoWarnings()
 
@@ -93,7 +95,7 @@ test('sends no request on a connection that ended in the same turn, for any meth
 })
 
 test('uses a private connection no longer than its backend keeps it', async () => {
-  const { backend, client } = await start({ lookup: () => ({ port: backend.port, host: '127.0.0.1', sendProxy: 1 }) })
+  const { backend, client } = await start({ lookup: () => ({ port: backend.port, host, sendProxy: 1 }) })
   client.write(head())
   const first = await backend.next()
   await first.until('\r\n\r\n')
@@ -101,4 +103,27 @@ test('uses a private connection no longer than its backend keeps it', async () =
   await client.until('ok')
   client.write(NEXT)
   expect(await serve(backend, OK, NEXT)).toContain(NEXT)
+})
+
+test('keeps no connection whose backend answers early and reads no further', async () => {
+  const connects = vi.spyOn(BackendSocket.prototype, 'connect')
+  onTestFinished(() => connects.mockRestore())
+  const { backend, client, peer, server } = await meet(head('Transfer-Encoding: chunked\r\n', 'POST / HTTP/1.1'))
+  peer.socket.pause()
+  const [connection] = server.active
+  const [socket] = connects.mock.contexts as net.Socket[]
+  const piece = `2000\r\n${'x'.repeat(0x2000)}\r\n`
+  // Until the kernel takes no more.
+  while (socket!.writableLength === 0) {
+    const sent = connection!.bytesRead + piece.length
+    client.write(piece)
+    while (connection!.bytesRead < sent) await turn()
+  }
+  client.write('0\r\n\r\n')
+  await turns(5)
+  peer.write(OK)
+  await client.until(OK)
+  client.write(NEXT)
+  await serve(backend, OK, NEXT)
+  await client.until(OK + OK)
 })
