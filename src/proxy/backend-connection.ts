@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream'
 import type { HeadLimits, HeadScanner, LenientScanner } from '../parser/index.ts'
 import { responseScanner } from './reader.ts'
 import { bytesOf, destroy, toBuffer } from './socket.ts'
-import { BackendSocket, type Borrower } from './tunnel/index.ts'
+import { BackendSocket, type Borrower, isBroken } from './tunnel/index.ts'
 
 /** The exchange that uses a backend connection. */
 export interface BackendUser {
@@ -56,7 +56,7 @@ export class BackendConnection implements Borrower {
 
   /** It is known to be closed, or about to be. */
   get isOver(): boolean {
-    return this.#isOver || this.stream.destroyed
+    return this.#isOver || this.stream.destroyed || isBroken(this.stream)
   }
 
   get keepsUp(): boolean {

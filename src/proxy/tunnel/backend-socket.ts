@@ -1,4 +1,5 @@
 import net from 'node:net'
+import type { Duplex } from 'node:stream'
 import { DROP_EVERY_MS, DROP_FREELY_BYTES } from './discard.ts'
 import { LENT_BYTES, lendBuffer, returnBuffer } from './lent-memory.ts'
 
@@ -30,6 +31,11 @@ interface Dropped {
 
 /** Sockets on which a write has failed. Further writes are dropped. */
 export const broken = new WeakMap<net.Socket, Dropped>()
+
+/** Whether a write to a stream has failed. Its peer's last bytes may still arrive. */
+export function isBroken(stream: Duplex): boolean {
+  return broken.has(stream as net.Socket)
+}
 
 /** Drops a write of `count` bytes if the socket is broken. Returns whether it is. */
 export function drops(socket: net.Socket, count: number, done: Done): boolean {

@@ -1,4 +1,4 @@
-export { BackendSocket, type Borrower, drops, lengthOf, readOn } from './backend-socket.ts'
+export { BackendSocket, type Borrower, drops, isBroken, lengthOf, readOn } from './backend-socket.ts'
 export { discard } from './discard.ts'
 export { confirmEnd, Flow } from './flow.ts'
 export { PacedWriter, type Pausable } from './paced-writer.ts'

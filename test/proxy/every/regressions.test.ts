@@ -127,3 +127,22 @@ test('keeps no connection whose backend answers early and reads no further', asy
   await serve(backend, OK, NEXT)
   await client.until(OK + OK)
 })
+
+test('sends no request on a connection on which a write has failed', async () => {
+  const { backend, client } = await start({ lookup: () => ({ connect: open }) })
+  let isBroken = false
+  const first = new net.Socket({ allowHalfOpen: true })
+  first._read = () => undefined
+  first._write = (_chunk, _encoding, done) => done(isBroken ? new Error('write EPIPE') : null)
+  const sockets = [first]
+  const open = () => sockets.shift() ?? net.connect(backend.port, host)
+  client.write(`${post(5)}he`)
+  await once(first, 'resume')
+  await turns(5)
+  isBroken = true
+  client.write(`llo${NEXT}`)
+  await turns(5)
+  first.push(OK)
+  expect(await serve(backend, OK, NEXT)).toBe(NEXT)
+  await client.until(OK + OK)
+})
