@@ -136,7 +136,8 @@ export class BackendSocket extends net.Socket {
     if (borrower) borrower.borrow(buffer.subarray(0, count), () => this.#returned(buffer))
     else this.#emitCopy(buffer, count)
     // A read that does not fill its buffer is the last for a while. A client that lags must ask for a buffer again.
-    const isKept = count === size && (!this.isPaused() || borrower?.keepsUp)
+    // The borrower may have got its last byte, and has left.
+    const isKept = count === size && this.borrower !== undefined && (!this.isPaused() || this.borrower.keepsUp)
     if (isKept || this.#large !== buffer) return
     this.#large = undefined
     if (!this.#isLent) returnBuffer(buffer)

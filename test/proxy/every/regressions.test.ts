@@ -3,6 +3,7 @@ import http from 'node:http'
 import net from 'node:net'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { BackendSocket } from '../../../src/proxy/tunnel/index.ts'
+import { lendBuffer, returnBuffer } from '../../../src/proxy/tunnel/lent-memory.ts'
 import { connect } from '../../helpers/net.ts'
 import { expectNoWarnings, OK, startProxy, Watch } from '../../helpers/proxy.ts'
 import { turn, turns } from '../../helpers/turns.ts'
@@ -145,4 +146,24 @@ test('sends no request on a connection on which a write has failed', async () =>
   first.push(OK)
   expect(await serve(backend, OK, NEXT)).toBe(NEXT)
   await client.until(OK + OK)
+})
+
+/** Number of buffers that any connection may borrow now. */
+function freeBuffers(): number {
+  const all: Buffer[] = []
+  for (let one = lendBuffer(false); one; one = lendBuffer(false)) all.push(one)
+  for (const one of all) returnBuffer(one)
+  return all.length
+}
+
+test('an idle connection keeps no lent buffer, even if its last read filled one', async () => {
+  const before = freeBuffers()
+  const { client, peer, watch } = await meet(head())
+  const first = response('Content-Length: 65538\r\n', 'ok')
+  peer.write(first)
+  await client.until('ok')
+  peer.write(Buffer.alloc(65_536))
+  await client.untilLength(first.length + 65_536)
+  await watch.until('end')
+  expect(freeBuffers()).toBe(before)
 })
