@@ -428,6 +428,54 @@ test('an untrusted peer cannot change its address', () => {
   )
 })
 
+describe('whatever a client sends', () => {
+  const value = fc.string({ unit: fc.constantFrom(...'0123456789.:,;="\\\\[] abfhoprst_%/'), maxLength: 60 })
+  const separator = fc.constantFrom('-', '_', '.', '!', '--', '')
+  const lookalike = fc
+    .tuple(
+      fc.constantFrom('X', 'x'),
+      separator,
+      separator,
+      fc.constantFrom('For', 'PROTO', 'host', 'port', 'Ssl', 'Prefix', ''),
+    )
+    .map(([x, one, other, last]) => `${x}${one}Forwarded${other}${last}`)
+  const name = fc.oneof(lookalike, fc.constantFrom('Forwarded', 'forwarded', 'FORWARDED'))
+  const fields = fc.array(fc.tuple(name, value), { maxLength: 6 })
+  const forms = fc.constantFrom<ForwardedForm[]>('x', 'rfc7239', 'both')
+  /** Names that a server could take for a field of ours. */
+  const isRelevant = (line: string) => /^(?:forwarded|x[^a-z\d]forwarded[^a-z\d][^:]+):/i.test(line)
+
+  test('a backend gets the fields of this proxy and no others', () => {
+    fc.assert(
+      fc.property(fields, forms, (given, form) => {
+        const lines = given.map(([one, text]) => `${one}: ${text.trim()}`)
+        const sent = writtenAs(form, INNER, client('1.2.3.4'), HOST, ...lines).filter(isRelevant)
+        const clean = writtenAs(form, INNER, client('1.2.3.4'), HOST).filter(isRelevant)
+        const lower = (all: string[]) => all.map((line) => line.replace(/^[^:]*/, (text) => text.toLowerCase())).sort()
+        expect(lower(sent)).toEqual(lower(clean))
+      }),
+    )
+  })
+
+  test('a trusted proxy that appends to it names the client, or nobody does', () => {
+    const front = { for: '9.9.9.9', scheme: 'http', authority: 'b.test' } as const
+    const ask = (form: ForwardedForm, lines: string[]) => {
+      const head = parseHead(Buffer.from(['GET / HTTP/1.1', HOST, ...lines, '', ''].join('\r\n'), 'latin1'), 'request')
+      const forwarded = new Forwarded(INNER, form)
+      return { for: forwarded.clientAddress(head, client('10.0.0.1')), ...forwarded.origin(head, client('10.0.0.1')) }
+    }
+    fc.assert(
+      fc.property(value, value, value, (one, two, three) => {
+        const lists = [`${X}-For: ${one}, 9.9.9.9`, `${X}-Proto: ${two}, http`, `${X}-Host: ${three}, b.test`]
+        expect(ask('x', lists)).toEqual(front)
+        const elements = ask('rfc7239', [`Forwarded: ${one}, for=9.9.9.9;proto=http;host=b.test`])
+        // If the client made it malformed, the proxy itself is the client.
+        expect([front, { for: '10.0.0.1', scheme: 'http', authority: 'a.test' }]).toContainEqual(elements)
+      }),
+    )
+  })
+})
+
 describe('on real sockets', () => {
   test('an upgrade request has the fields too', async () => {
     const backend = await Backend.start()

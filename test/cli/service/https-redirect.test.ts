@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Forwarded } from '../../../src/cli/service/forwarded.ts'
 import { HttpsRedirect } from '../../../src/cli/service/https-redirect.ts'
@@ -73,6 +74,35 @@ test.each([
   ['a dash at its start', asking('/', 'Host: -a')],
 ])('answers 400 to a request without a host that can be named: %s', (_, lines) => {
   expect(answerTo(lines)).toEqual([400, null])
+})
+
+test('leads to the host that was named, whatever a client sends', () => {
+  const text = fc.string({ unit: fc.constantFrom(...'ab1.:/\\@?#[]%20-_;,=&!\t "<>\u00e9'), maxLength: 20 })
+  let redirects = 0
+  fc.assert(
+    fc.property(text, text, fc.boolean(), (host, target, isTrusted) => {
+      const name = isTrusted ? [`X-Forwarded-Host: ${host}`, 'Host: a.test'] : [`Host: ${host}`]
+      let answer: ReturnType<typeof answerTo>
+      try {
+        answer = answerTo([`GET /${target} HTTP/1.1`, ...name], { trust: isTrusted ? [PEER] : [] })
+      } catch {
+        return // The parser refuses it.
+      }
+      const [status, location] = answer!
+      if (status === 400) {
+        expect(location).toBeNull()
+        return
+      }
+      redirects++
+      expect(location).toMatch(/^https:\/\/[^\s]+$/)
+      const url = new URL(location as string)
+      const entry = isTrusted ? host.split(',').at(-1)!.trim() || 'a.test' : host.trim()
+      const named = new URL(`http://${entry.replace(/\.?(?::\d*)?$/, '')}`)
+      expect([url.protocol, url.host, url.username]).toEqual(['https:', named.host, ''])
+    }),
+    { numRuns: 2_000 },
+  )
+  expect(redirects).toBeGreaterThan(10)
 })
 
 test('leaves a challenge of ACME alone', () => {
