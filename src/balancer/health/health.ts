@@ -55,7 +55,7 @@ export class Health {
     events: HealthEvents,
     random: () => number = Math.random,
   ) {
-    this.#target = readDest(dest) as StreamTarget
+    this.#target = targetOf(readDest(dest) as StreamTarget, settings?.port)
     this.#settings = settings
     this.#backoff = backoff
     this.#events = events
@@ -106,8 +106,10 @@ export class Health {
   /** ms until the next check. */
   #delay(): number {
     if (!this.#settings) return delayAfter(this.#failures, this.#backoff, this.#random)
+    const { interval, fastInterval } = this.#settings
+    const isBetween = this.#isUp ? this.#failures > 0 : this.#successes > 0
     const elapsed = performance.now() - this.#startedAt
-    return this.#settings.interval * (0.9 + 0.2 * this.#random()) - elapsed
+    return (isBetween ? fastInterval : interval) * (0.9 + 0.2 * this.#random()) - elapsed
   }
 
   /** Starts a check when the semaphore allows it. The time-out starts then. */
@@ -173,9 +175,17 @@ function isLocalFailure(error: NodeJS.ErrnoException): boolean {
   return isExhausted(error) && error.code !== 'EADDRNOTAVAIL'
 }
 
-function httpCheckOf({ path, host, status }: HealthSettings, target: StreamTarget): HttpCheck {
+/** With `port`, another server is checked. It may speak another protocol than the backend. */
+function targetOf(target: StreamTarget, port: number | undefined): StreamTarget {
+  if (port === undefined) return target
+  const host = target.kind === 'port' ? target.host : 'localhost'
+  const { retry, hostHeader } = target
+  return { kind: 'port', port, host, tls: undefined, sendProxy: undefined, retry, hostHeader }
+}
+
+function httpCheckOf({ path, host, headers, status }: HealthSettings, target: StreamTarget): HttpCheck {
   return {
-    request: requestOf(path, host ?? target.hostHeader ?? hostOf(target)),
+    request: requestOf(path, host ?? target.hostHeader ?? hostOf(target), headers),
     isExpected: (got) => status.some(([least, most]) => least <= got && got <= most),
     expects: status.map(([least, most]) => (least === most ? least : `${least}-${most}`)).join(','),
   }

@@ -92,7 +92,7 @@ export class Probe {
       ended: () => this.#finish(new CheckError('CHECK_ENDED')),
     }
     this.#reader = new HeadReader(upstream, new HeadScanner('response'), events, nowhere)
-    upstream.write(this.#http.request)
+    upstream.write(this.#http.request, 'latin1')
   }
 
   /** Closes after a FIN: pending TLS messages go first, or the backend would log an error. */

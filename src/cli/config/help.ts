@@ -30,7 +30,8 @@ Balancing
   --eject N[,min=10s][,max=5m][,status=502-504]   skip a backend after N
                            failures in a row, for a time that doubles
   --health CHECK           tcp or /path, then any of ,interval=2s ,timeout=1s
-                           ,rise=2 ,fall=3 ,status=200-399 ,host=NAME
+                           ,rise=2 ,fall=3 ,status=200-399 ,host=NAME ,port=N
+                           ,fast=TIME
   --dns-server IP          DNS server; repeatable
   --dns-interval, --dns-hold TIME   between look-ups; to keep a removed name
 Operation

@@ -18,8 +18,8 @@ const OPTIONS: Readonly<Record<string, string>> = {
   'dns.hold': '--dns-hold',
 }
 
-/** Parts of a target that have another name in its options. */
-const SHORT: Readonly<Record<string, string>> = { hostHeader: 'host' }
+/** Parts of a target or a check that have another name in its options. */
+const SHORT: Readonly<Record<string, string>> = { hostHeader: 'host', fastInterval: 'fast' }
 
 /** Settings that are lists of what an option or an argument gives one by one. Mistakes show which. */
 const SINGULAR: Readonly<Record<string, string>> = { backends: 'TARGET', routes: '--route' }

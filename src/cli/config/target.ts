@@ -38,7 +38,16 @@ const LISTEN_OPTIONS = { mode: true, group: true, tls: false } as const
 const QUEUE_OPTIONS = { size: true } as const
 const RATE_OPTIONS = { burst: true } as const
 const EJECT_OPTIONS = { min: true, max: true, status: true } as const
-const HEALTH_OPTIONS = { interval: true, timeout: true, rise: true, fall: true, status: true, host: true } as const
+const HEALTH_OPTIONS = {
+  interval: true,
+  timeout: true,
+  rise: true,
+  fall: true,
+  status: true,
+  host: true,
+  port: true,
+  fast: true,
+} as const
 
 /** 'unix:/run/x.sock,mode=660' → { path: '/run/x.sock', mode: '660' }. @throws {SyntaxMistake} */
 export function splitListen(text: string): Raw {
@@ -115,7 +124,8 @@ export function splitAdmin(text: string): Raw {
 export function splitHealth(text: string): Raw {
   const [type = '', ...options] = text.split(',')
   if (type !== 'tcp' && !type.startsWith('/')) throw new SyntaxMistake(`expected ${HEALTH_FORMS}, got ${show(type)}`)
-  return { ...(type === 'tcp' ? { type } : { path: type }), ...splitOptions(options, HEALTH_OPTIONS) }
+  const { fast, ...rest } = splitOptions(options, HEALTH_OPTIONS)
+  return { ...(type === 'tcp' ? { type } : { path: type }), ...rest, ...(fast !== undefined && { fastInterval: fast }) }
 }
 
 /** '5s,size=100' → { timeout: '5s', size: '100' }. @throws {SyntaxMistake} */

@@ -57,6 +57,32 @@ describe('checks', () => {
     expect(await told(script(text), rise, fall)).toEqual(news)
   })
 
+  test('come faster while the backend is between up and down', async () => {
+    stopClocks('setTimeout')
+    const script = [true, false, false, false, true, false, true, true, true]
+    const gaps: number[] = []
+    let last = performance.now()
+    let checks = 0
+    let over: () => void = () => undefined
+    const server = net.createServer((socket) => {
+      gaps.push(performance.now() - last)
+      last = performance.now()
+      socket.on('error', () => undefined).on('close', () => over())
+      socket.resume().end(`HTTP/1.1 ${script[checks++] ? 200 : 500} X\r\n\r\n`)
+    })
+    const health = { path: '/', interval: 60_000, fastInterval: 1_000, rise: 2, fall: 2 }
+    const dest = { port: await listen(server), host }
+    const watched = new Watched(dest, { health, random: () => 0.5 })
+    for (const _ of script) {
+      // The next check is planned before the backend sees the connection close.
+      const closed = new Promise<void>((resolve) => (over = resolve))
+      vi.advanceTimersToNextTimer()
+      await closed
+    }
+    expect(gaps).toEqual([30_000, 60_000, 1_000, 60_000, 60_000, 1_000, 60_000, 1_000, 60_000])
+    expect(watched.news.map((one) => one.split(' ')[0])).toEqual(['failed', 'down', 'failed', 'failed', 'up'])
+  })
+
   test('of TCP take a backend down at once if nothing listens, with the cause', async () => {
     const watched = new Watched({ port: await deadPort(), host }, { health: { ...SOON, fall: 3 } })
     expect(watched.health.isUp).toBe(true)

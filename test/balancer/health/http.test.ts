@@ -64,6 +64,40 @@ describe('the request of a check', () => {
     expect(await (await unix.next()).until('\r\n\r\n')).toBe(requestFor('/', 'localhost'))
   })
 
+  test('has the given fields after its own', async () => {
+    const { backend } = await start({
+      path: '/',
+      headers: { 'User-Agent': 'me', Authorization: 'Basic eDp5', 'X-L': 'é' },
+    })
+    const peer = await backend.next()
+    await peer.until('\r\n\r\n')
+    const own = `Host: ${host}:${backend.port}\r\nConnection: close\r\n`
+    expect(peer.text).toBe(`GET / HTTP/1.1\r\n${own}User-Agent: me\r\nAuthorization: Basic eDp5\r\nX-L: é\r\n\r\n`)
+  })
+
+  test('goes to another port, without TLS and PROXY header, of localhost for a Unix socket', async () => {
+    const backend = await Backend.start()
+    const health = { type: 'http', ...SOON, port: backend.port } as const
+    const path = join(temporaryDirectory(), 'a.sock')
+    for (const dest of [
+      { port: 1, host, tls: true, sendProxy: 2 as const },
+      { path, tls: true },
+    ]) {
+      const watched = new Watched(dest, { health })
+      const peer = await backend.next()
+      expect(await peer.until('\r\n\r\n')).toBe(
+        requestFor('/', `${'path' in dest ? 'localhost' : host}:${backend.port}`),
+      )
+      watched.health.stop()
+      await abandoned(peer)
+    }
+    const named = new Watched({ port: 1, host, hostHeader: 'app.test' }, { health })
+    const peer = await backend.next()
+    expect(await peer.until('\r\n\r\n')).toBe(requestFor('/', 'app.test'))
+    named.health.stop()
+    await abandoned(peer)
+  })
+
   test('goes over TLS', async () => {
     const backend = await Backend.start((options, accept) => tls.createServer({ ...certificate(), ...options }, accept))
     const dest = { port: backend.port, host, tls: { ca: certificate().cert } }

@@ -5,8 +5,11 @@ const DEFAULTS = {
   type: 'tcp',
   path: '/',
   host: undefined,
+  port: undefined,
+  headers: {},
   status: [[200, 399]],
   interval: 2000,
+  fastInterval: 2000,
   timeout: 1000,
   rise: 2,
   fall: 3,
@@ -51,6 +54,35 @@ describe('the health options', () => {
     expect(validateHealth({ path: '/', host }).host).toBe(host)
   })
 
+  test('take a port with both types, and a faster interval', () => {
+    expect(validateHealth({ port: 8081 })).toEqual({ ...DEFAULTS, port: 8081 })
+    expect(validateHealth({ path: '/', port: 1, interval: 500 })).toMatchObject({ port: 1, fastInterval: 500 })
+    expect(validateHealth({ fastInterval: 9 })).toMatchObject({ interval: 2000, fastInterval: 9 })
+  })
+
+  test('take fields, and copy them', () => {
+    const headers = { Authorization: 'Basic eDp5', 'x-y': '', 'User-Agent': 'me', 'X-Latin': 'é' }
+    const settings = validateHealth({ path: '/', headers })
+    headers['x-y'] = 'changed'
+    expect(settings.headers).toEqual({ ...headers, 'x-y': '' })
+  })
+
+  const HEADERS = 'an object of field names and values, without Host and fields of the connection or its framing'
+  test.each([
+    null,
+    [],
+    'X: y',
+    ...[7, null, 'a\r\nX: y', 'a\n', ' a', 'a ', '\0', '\u010d\u010a', '€', ['a']].map((value) => ({ A: value })),
+    ...['Host', 'hOST', 'connection', 'Content-Length', 'transfer-encoding', 'Upgrade', 'Expect'].map((name) => ({
+      [name]: '5',
+    })),
+    ...['', ' A', 'A ', 'A:', 'A\r\nB', 'ä', 'A B', '\u0141'].map((name) => ({ [name]: 'x' })),
+  ])('refuse the fields %j, and show no value', (headers) => {
+    const kind = headers === null ? 'null' : Array.isArray(headers) ? '[]' : `(hidden ${typeof headers})`
+    const message = `health.headers: expected ${HEADERS}, got ${kind}`
+    expect(() => validateHealth({ path: '/', headers } as HealthOptions)).toThrow(new TypeError(message))
+  })
+
   const PATH = "a path, as in '/healthz', percent-encoded and without a fragment"
   const HOST = "a host with an optional port, as in 'app.test' or '[::1]:3000'"
   const STATUS = "a status from 200 to 599, a list of them, or ranges, as in '200-399' or '200-299,404'"
@@ -63,7 +95,7 @@ describe('the health options', () => {
     ['/up', "health: expected an object, got '/up'"],
     [
       { url: '/' },
-      'health.url: unknown option (expected one of type, path, host, status, interval, timeout, rise, fall)',
+      'health.url: unknown option (expected one of type, path, host, port, headers, status, interval, fastInterval, timeout, rise, fall)',
     ],
     [{ type: 'https' }, "health.type: expected 'tcp' or 'http', got 'https'"],
     [{ type: null }, "health.type: expected 'tcp' or 'http', got null"],
@@ -114,6 +146,10 @@ describe('the health options', () => {
     [{ interval: 0 }, `health.interval: expected ${MS}, got 0`],
     [{ interval: 86_400_001 }, `health.interval: expected ${MS}, got 86400001`],
     [{ interval: '2s' }, `health.interval: expected ${MS}, got '2s'`],
+    [{ fastInterval: 0 }, `health.fastInterval: expected ${MS}, got 0`],
+    [{ port: 0 }, 'health.port: expected an integer from 1 to 65535, got 0'],
+    [{ port: '80' }, "health.port: expected an integer from 1 to 65535, got '80'"],
+    [{ headers: { A: 'secret' } }, "health.headers: expected nothing without a path, or the type 'http', got some"],
     [{ timeout: 0 }, `health.timeout: expected ${MS}, got 0`],
     [{ timeout: Number.NaN }, `health.timeout: expected ${MS}, got NaN`],
     [{ timeout: Number.POSITIVE_INFINITY }, `health.timeout: expected ${MS}, got Infinity`],

@@ -33,6 +33,7 @@ const same: [given: object, line: string][] = [
   [{ backends: 1, queue: '5s' }, '1 --queue 5s'],
   [{ backends: 1, queue: 5000 }, '1 --queue 5000'],
   [{ backends: 1, queue: { timeout: '5s', size: 9 } }, '1 --queue 5s,size=9'],
+  [{ backends: 1, health: { type: 'tcp', port: '81', fastInterval: '1s' } }, '1 --health tcp,port=81,fast=1s'],
   [{ backends: 1, health: 'tcp,interval=5s' }, '1 --health tcp,interval=5s'],
   [{ backends: 1, health: { path: '/h', rise: '3', interval: '1m' } }, '1 --health /h,rise=3,interval=60000'],
   [
@@ -92,7 +93,7 @@ test('some settings exist only in a file', async () => {
       backends: [{ path: '/a,b', tls: { servername: 'app.test', ca } }, 'dns:a:1'],
       sticky: { insert: false, attributes: 'Path=/; Secure' },
       backoff: { min: '50ms', max: 1000 },
-      health: { path: '/a,b', status: [200, 404] },
+      health: { path: '/a,b', status: [200, 404], headers: { Authorization: 'Basic eDp5' } },
       dns: { timeout: '1s' },
       tls: { cert: ca, key: '/key.pem' },
     }),
@@ -103,7 +104,7 @@ test('some settings exist only in a file', async () => {
   ])
   expect(sticky).toEqual({ name: 'sticky', insert: false, indirect: true, attributes: 'Path=/; Secure' })
   expect(backoff).toEqual({ min: 50, max: 1000 })
-  expect(health).toEqual({ path: '/a,b', status: [200, 404] })
+  expect(health).toEqual({ path: '/a,b', status: [200, 404], headers: { Authorization: 'Basic eDp5' } })
   expect(dns).toEqual({ timeout: 1000 })
   expect(tls).toEqual([{ cert: ca, key: '/key.pem' }])
 })

@@ -39,6 +39,12 @@ const MISTAKES: [text: string, lines: string[]][] = [
   ['{"everyRequest": true}', ['everyRequest: unknown option (did you mean "requests": "every"?)']],
   ['{"rate": {"burst": 5}, "backends": 1}', ['rate.limit: expected a rate such as 100/s, 600/m or 1000/h, got none']],
   ['{"rate": [], "backends": 1}', ['rate: expected a rate such as 100/s, 600/m or 1000/h, or an object, got a list']],
+  [
+    '{"health": {"path": "/", "headers": {"Host": "secret"}, "fastInterval": 0}, "backends": 1}',
+    [
+      'health.headers: expected an object of field names and values, without Host and fields of the connection or its framing, got (hidden object)',
+    ],
+  ],
   ['{"backends": null}', [`backends: expected ${TARGETS}, or an object, got null`]],
   [
     '{"backends": ["x", null, [], 1.5, 1e400, -1, true]}',
