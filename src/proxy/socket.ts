@@ -49,9 +49,12 @@ export function unshift(socket: net.Socket, ...pieces: Buffer[]): void {
   for (const bytes of pieces.reverse()) if (bytes.length > 0) socket.unshift(bytes)
 }
 
-/** Reads everything that a paused socket has buffered. Listen for 'end' in the same tick: see `unshift`. */
+/**
+ * Reads everything that a paused socket has buffered. Without a length, Node 26 returns one piece of several. Listen for
+ * 'end' in the same tick: see `unshift`.
+ */
 export function readAll(socket: net.Socket): Buffer {
-  return (socket.read() as Buffer | null) ?? Buffer.alloc(0)
+  return (socket.read(socket.readableLength || undefined) as Buffer | null) ?? Buffer.alloc(0)
 }
 
 /** Passes a paused socket to a server as if it had just been accepted, with these bytes first. */
