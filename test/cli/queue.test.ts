@@ -1,8 +1,11 @@
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import http from 'node:http'
+import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { Backend, connect } from '../helpers/net.ts'
 import { GET, OK } from '../helpers/proxy.ts'
+import { temporaryDirectory } from '../helpers/temporary.ts'
 import { Command } from './command.ts'
 
 // The real command, before real backends.
@@ -62,4 +65,33 @@ test('--queue: each worker has a queue, and their lengths add up', async () => {
     peer.end(OK)
   }
   for (const client of clients) expect(await client.ended()).toBe(OK)
+})
+
+test('queue in a config file: a reload turns it on, and off for those that wait', async () => {
+  const backend = await Backend.start()
+  const file = join(temporaryDirectory(), 'badass.json')
+  const backends = [`127.0.0.1:${backend.port},max-connections=1`]
+  const write = (settings: object) => writeFileSync(file, JSON.stringify({ backends, ...settings }))
+  write({})
+  const { command, port, untilQueued } = await start('--config', file)
+  const reload = async (times: number) => {
+    command.signal('SIGHUP')
+    await command.said('badass: reloaded', times)
+  }
+  const [first, second, third] = [await connect(port), await connect(port), await connect(port)]
+  first.write(GET)
+  const peer = await backend.next()
+  await peer.until('\r\n\r\n')
+  second.write(GET)
+  expect(await second.ended()).toMatch(/^HTTP\/1.1 503 /)
+  write({ queue: { timeout: '1m', size: 5 } })
+  await reload(1)
+  // It was accepted before the reload.
+  third.write(GET)
+  const late = await connect(port)
+  late.write(GET)
+  await untilQueued(2)
+  write({})
+  await reload(2)
+  for (const client of [third, late]) expect(await client.ended()).toMatch(/^HTTP\/1.1 503 /)
 })
