@@ -2,7 +2,8 @@
 export const HELP = `Usage: badass [options] TARGET...                    -h, --help   -V, --version
 Reads the heads of HTTP messages, picks a target, then passes raw bytes.
 
-TARGET: PORT  HOST:PORT  [IPV6]:PORT  unix:PATH  dns:NAME:PORT  srv:NAME
+TARGET: PORT  HOST:PORT  [IPV6]:PORT  http(s)://HOST[:PORT]  unix:PATH
+  dns:NAME:PORT  srv:NAME
   then any of ,weight=N ,backup ,id=NAME ,max-connections=N ,tls[=insecure]
   ,send-proxy[=2] ,host=NAME
 Traffic

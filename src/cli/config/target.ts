@@ -16,7 +16,7 @@ export class SyntaxMistake extends Error {
 }
 
 export const ADDRESS_FORMS = 'PORT, HOST:PORT, [IPV6]:PORT, unix:PATH or fd:NAME'
-export const TARGET_FORMS = 'PORT, HOST:PORT, [IPV6]:PORT, unix:PATH, dns:NAME:PORT or srv:NAME'
+export const TARGET_FORMS = 'PORT, HOST:PORT, [IPV6]:PORT, http(s)://HOST, unix:PATH, dns:NAME:PORT or srv:NAME'
 export const ROUTE_FORMS = '[HOST][/PATH]=TARGET,TARGET'
 export const ADMIN_FORMS = '[HOST:]PORT'
 export const HEALTH_FORMS = 'tcp or a path such as /healthz'
@@ -88,11 +88,20 @@ export function splitTarget(text: string): Raw {
 }
 
 function splitPlace(text: string): Raw {
+  const [, scheme, authority = ''] = /^(https?):\/\/([^/?#@]+)\/?$/i.exec(text) ?? []
+  if (scheme !== undefined) return splitUrl(scheme.toLowerCase(), authority)
   if (text.startsWith('srv:')) return { srv: text.slice(4) }
   if (!text.startsWith('dns:')) return splitAddress(text, TARGET_FORMS)
   const [, dns, port] = /^dns:([^:]*):(\w*)$/.exec(text) ?? []
   if (dns === undefined) throw new SyntaxMistake(`expected ${TARGET_FORMS}, got ${show(text)}`)
   return { dns, port }
+}
+
+/** A URL names the port by its scheme, and TLS. It has no path: routes change paths. */
+function splitUrl(scheme: string, authority: string): Raw {
+  const hasPort = /:\w*$/.test(authority.replace(/^\[[^\]]*\]/, ''))
+  const address = splitAddress(hasPort ? authority : `${authority}:${DEFAULT_PORTS[scheme]}`, TARGET_FORMS)
+  return scheme === 'https' ? { ...address, tls: true } : address
 }
 
 /**

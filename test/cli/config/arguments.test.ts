@@ -25,7 +25,7 @@ async function refusal(...argv: string[]): Promise<string> {
   return error.message
 }
 
-const TARGETS = 'PORT, HOST:PORT, [IPV6]:PORT, unix:PATH, dns:NAME:PORT or srv:NAME'
+const TARGETS = 'PORT, HOST:PORT, [IPV6]:PORT, http(s)://HOST, unix:PATH, dns:NAME:PORT or srv:NAME'
 const ADDRESSES = 'PORT, HOST:PORT, [IPV6]:PORT, unix:PATH or fd:NAME'
 const EJECT_STATUS = "a status from 500 to 599, a list of them, or ranges, as in '502-504' or '500,502-504'"
 const NONE = 'TARGET: expected one or more, such as 3001 or host:3001, got none (see badass --help)'
@@ -37,7 +37,9 @@ const MISTAKES: [line: string, message: string][] = [
   ['', NONE],
   ['--sticky', NONE],
   ['host', `TARGET: expected ${TARGETS}, got 'host'`],
-  ['http://host:80', "TARGET: expected an address, got 'http://host:80' (did you mean host:80?)"],
+  ['http://host/a', "TARGET: expected an address, got 'http://host/a' (did you mean host:80?)"],
+  ['http://host:0', "TARGET 'http://host:0': port: expected an integer from 1 to 65535, got '0'"],
+  ['http://host:', "TARGET 'http://host:': port: expected an integer from 1 to 65535, got ''"],
   ['::1:80', `TARGET: expected ${TARGETS}, got '::1:80'`],
   ['[1.2.3.4]:80', `TARGET: expected ${TARGETS}, got '[1.2.3.4]:80'`],
   ['-1', `TARGET: expected ${TARGETS}, got '-1'`],

@@ -185,7 +185,7 @@ describe('--route', () => {
     ['=3001', "--route: expected [HOST][/PATH]=TARGET,TARGET, got '=3001'"],
     [
       '/x=',
-      "--route '/x=': backends: expected PORT, HOST:PORT, [IPV6]:PORT, unix:PATH, dns:NAME:PORT or srv:NAME, got ''",
+      "--route '/x=': backends: expected PORT, HOST:PORT, [IPV6]:PORT, http(s)://HOST, unix:PATH, dns:NAME:PORT or srv:NAME, got ''",
     ],
     ['/x=3001,weight=y', "--route '/x=3001,weight=y': backends.weight: expected an integer from 0 to 65535, got 'y'"],
     [

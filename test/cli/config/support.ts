@@ -49,7 +49,7 @@ export function write(name: string, text: string): string {
 export const json = (value: unknown) => write('badass.json', typeof value === 'string' ? value : JSON.stringify(value))
 
 /** The forms of a target in error messages. */
-export const TARGETS = 'PORT, HOST:PORT, [IPV6]:PORT, unix:PATH, dns:NAME:PORT or srv:NAME'
+export const TARGETS = 'PORT, HOST:PORT, [IPV6]:PORT, http(s)://HOST, unix:PATH, dns:NAME:PORT or srv:NAME'
 
 /** The error lines for a file, without the file's name. */
 export async function refusal(file: string, ...argv: string[]): Promise<string[]> {

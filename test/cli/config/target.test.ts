@@ -41,6 +41,11 @@ const TARGETS: [text: string, is: object][] = [
   ['unix:/a,send-proxy=2,tls', { path: '/a', sendProxy: 2, tls: true }],
   ['dns:app.internal:3000,send-proxy=1', { dns: 'app.internal', port: 3000, sendProxy: 1 }],
   ['srv:app,send-proxy=2', { srv: 'app', sendProxy: 2 }],
+  ['http://localhost', { host: 'localhost', port: 80 }],
+  ['http://localhost:3001/,weight=2', { host: 'localhost', port: 3001, weight: 2 }],
+  ['HTTPS://[::1]', { host: '::1', port: 443, tls: true }],
+  ['https://[::1]:8443/,tls=insecure', { host: '::1', port: 8443, tls: { rejectUnauthorized: false } }],
+  ['https://a.test,host=b.test', { host: 'a.test', port: 443, tls: true, hostHeader: 'b.test' }],
   ['srv:app,backup,tls', { srv: 'app', backup: true, tls: true }],
 ]
 
@@ -49,10 +54,9 @@ test.each(TARGETS)('parses the target %s', async (text, is) => {
 })
 
 test.each([
-  ['http://localhost:3001', 'localhost:3001'],
-  ['http://localhost:3001,weight=2', 'localhost:3001', 'http://localhost:3001'],
+  ['http://localhost:3001/x,weight=2', 'localhost:3001', 'http://localhost:3001/x'],
   ['http://app.internal/api?x=1', 'app.internal:80', 'http://app.internal/api?x=1'],
-  ['HTTPS://[::1]:8443/', '[::1]:8443,tls'],
+  ['HTTPS://[::1]:8443/?', '[::1]:8443,tls'],
   ['wss://app', 'app:443,tls'],
   ['tcp://10.0.0.1:5000', '10.0.0.1:5000'],
   ['localhost:3001/', 'localhost:3001'],
@@ -63,12 +67,18 @@ test.each([
   await expect(read(meant)).resolves.toBeDefined()
 })
 
-test.each(['localhost', 'tcp://app', 'http://', 'http://a b:1', 'http://user@app:1', '/run/app.sock', '::1:3001'])(
-  'suggests no target for %s',
-  async (text) => {
-    await expect(read(text)).rejects.toThrow('TARGET: expected PORT, HOST:PORT')
-  },
-)
+test.each([
+  'localhost',
+  'tcp://app',
+  'http://',
+  'http://::1',
+  'http://a:b:1',
+  'http://user@app:1',
+  '/run/app.sock',
+  '::1:3001',
+])('suggests no target for %s', async (text) => {
+  await expect(read(text)).rejects.toThrow('TARGET: expected PORT, HOST:PORT')
+})
 
 test.each(['--listen', '--admin'])('suggests the address in a URL for %s', async (option) => {
   await expect(read(option, 'https://localhost:8080/', '3001')).rejects.toThrow(
