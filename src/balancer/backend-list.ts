@@ -184,6 +184,8 @@ export class BackendList {
     for (const backend of come) this.#removed.delete(backend)
     for (const { status } of gone) this.#emit('remove', status)
     for (const { status } of come) this.#emit('add', status)
+    // No check is left to end its drain.
+    if (!this.#settings.health) for (const backend of after.values()) backend.setDraining('check', false)
   }
 
   /**
@@ -230,6 +232,7 @@ export class BackendList {
       up: () => this.#emit('up', backend.status),
       down: (cause) => this.#emit('down', backend.status, cause),
       ejected: (cause) => this.#emit('eject', backend.status, cause),
+      drains: (isDraining) => this.#emit(isDraining ? 'drain' : 'ready', backend.status),
       returned: () => this.#emit('uneject', backend.status),
       mayEject: () => this.#mayEject(backend),
     })

@@ -1,3 +1,5 @@
+import type { Drainer } from './drain.ts'
+
 /** A snapshot of a backend's state and counters. */
 export interface BackendStatus {
   id: string
@@ -9,6 +11,8 @@ export interface BackendStatus {
   draining: boolean
   /** When the drain began, in ms since 1970; undefined when it is not draining. */
   drainingSince: number | undefined
+  /** Who drains it: 'operator' by `drain()`, 'check' by its health checks (`drainStatus`). */
+  drainedBy: Drainer[]
   backup: boolean
   weight: number
   /** Less than `weight` during a slow start. */

@@ -4,6 +4,7 @@ import { isError, messageOf } from '../show.ts'
 import type { BackendSettings } from './backend-options.ts'
 import type { BackendRules } from './backend-rules.ts'
 import type { BackendStatus } from './backend-status.ts'
+import { Drain, type Drainer } from './drain.ts'
 import { Ejection } from './ejection.ts'
 import { isTransient } from './failure.ts'
 import { Health } from './health/index.ts'
@@ -19,6 +20,8 @@ export interface BackendEvents {
   up(): void
   down(cause: Error): void
   ejected(cause: Error): void
+  /** Whether it drains has changed. */
+  drains(isDraining: boolean): void
   /** An ejection is over. */
   returned(): void
   /** Whether enough others are left. */
@@ -33,7 +36,7 @@ export class Backend {
   #place: BackendDest
   readonly address: string
   readonly hash: Hash64
-  #drainingSince: number | undefined
+  readonly #drain = new Drain()
   #settings: BackendSettings
   readonly #events: BackendEvents
   #health: Health
@@ -80,12 +83,14 @@ export class Backend {
   }
 
   get isDraining(): boolean {
-    return this.#drainingSince !== undefined
+    return this.#drain.since !== undefined
   }
 
-  set isDraining(isDraining: boolean) {
-    this.#drainingSince = isDraining ? (this.#drainingSince ?? Date.now()) : undefined
+  /** Begins or ends a drain. The backend drains as long as anybody drains it. */
+  setDraining(by: Drainer, drains: boolean): void {
+    if (!this.#drain.set(by, drains)) return
     this.#events.changed()
+    this.#events.drains(drains)
   }
 
   /** Up, and not ejected. */
@@ -123,7 +128,8 @@ export class Backend {
       source,
       state: this.#isUp ? 'up' : 'down',
       draining: this.isDraining,
-      drainingSince: this.#drainingSince,
+      drainingSince: this.#drain.since,
+      drainedBy: this.#drain.by,
       backup,
       weight,
       effectiveWeight: this.weight,
@@ -275,6 +281,7 @@ export class Backend {
         this.#abandonConnects(cause)
       },
       failed: (cause) => this.#recordError(cause),
+      passed: (drains) => this.setDraining('check', drains),
     })
   }
 

@@ -136,15 +136,15 @@ export class Balancer extends EventEmitter<BalancerEvents> {
    * @throws {RangeError} for an unknown id
    */
   drain(id: string): void {
-    this.#setDraining(id, true)
+    this.#list.get(id).setDraining('operator', true)
   }
 
   /**
-   * Ends a drain.
+   * Ends a drain by `drain()`. Health checks with a `drainStatus` may still drain the backend.
    * @throws {RangeError} for an unknown id
    */
   ready(id: string): void {
-    this.#setDraining(id, false)
+    this.#list.get(id).setDraining('operator', false)
   }
 
   /**
@@ -263,13 +263,6 @@ export class Balancer extends EventEmitter<BalancerEvents> {
     let least = Number.POSITIVE_INFINITY
     for (const { retryIn } of this.#list.backends) if (retryIn !== undefined) least = Math.min(least, retryIn)
     return Number.isFinite(least) ? Math.max(1, Math.ceil(least / 1000)) : 1
-  }
-
-  #setDraining(id: string, isDraining: boolean): void {
-    const backend = this.#list.get(id)
-    if (backend.isDraining === isDraining) return
-    backend.isDraining = isDraining
-    this.#emit(isDraining ? 'drain' : 'ready', backend.status)
   }
 
   /**

@@ -10,7 +10,7 @@ export interface BalancerEvents {
   eject: [status: BackendStatus, error: Error]
   /** An ejection is over. */
   uneject: [status: BackendStatus]
-  /** A backend began to drain. */
+  /** A backend began to drain: by `drain()`, or because its health checks say so. */
   drain: [status: BackendStatus]
   /** A drain ended: the backend accepts new clients again. */
   ready: [status: BackendStatus]

@@ -303,6 +303,7 @@ describe('the status of a new backend', () => {
       state: 'up',
       draining: false,
       drainingSince: undefined,
+      drainedBy: [],
       backup: false,
       weight: 1,
       effectiveWeight: 1,

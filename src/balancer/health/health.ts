@@ -1,6 +1,6 @@
 import { type Backoff, delayAfter } from '../../backoff.ts'
 import { hostPort, isExhausted, readDest, type StreamDest, type StreamTarget } from '../../proxy/index.ts'
-import { type HealthSettings, requestOf } from './options.ts'
+import { type HealthSettings, isIn, requestOf } from './options.ts'
 import { type HttpCheck, Probe } from './probe.ts'
 import { Semaphore } from './semaphore.ts'
 
@@ -14,6 +14,8 @@ const semaphore = new Semaphore(MAX_CONCURRENT_CHECKS)
 export interface HealthEvents {
   up(): void
   down(cause: Error): void
+  /** A check passed. `drains`: it says that the backend drains. */
+  passed?(drains: boolean): void
   /** A check failed without changing the state. */
   failed?(cause: Error): void
 }
@@ -125,18 +127,18 @@ export class Health {
   #start(): void {
     this.#startedAt = performance.now()
     const timeout = this.#settings?.timeout ?? PROBE_TIMEOUT_MS
-    this.#probe = new Probe(this.#target, this.#http, timeout, (error) => {
+    this.#probe = new Probe(this.#target, this.#http, timeout, (error, status) => {
       this.#release()
       if (error && isLocalFailure(error)) return this.#checkSkipped(error)
       if (error) this.#checkFailed(error)
-      else this.#checkPassed()
+      else this.#checkPassed(status)
       this.#isFirst = false
     })
   }
 
   // Events are emitted last: a listener may stop the health checks, or throw.
 
-  #checkPassed(): void {
+  #checkPassed(status: number | undefined): void {
     const { rise } = this.#settings ?? { rise: 1 }
     this.#successes++
     if (this.#settings) this.#failures = 0
@@ -146,7 +148,9 @@ export class Health {
       this.#upSince = performance.now()
     }
     if (this.#settings) this.#schedule(this.#delay())
-    if (isBack) this.#events.up()
+    // First, so that a backend that comes up and drains gets no new clients in between.
+    this.#events.passed?.(status !== undefined && isIn(this.#settings!.drainStatus, status))
+    if (isBack && !this.#isStopped) this.#events.up()
   }
 
   /** The check failed for lack of local resources, which says nothing about the backend. */
@@ -183,11 +187,13 @@ function targetOf(target: StreamTarget, port: number | undefined): StreamTarget 
   return { kind: 'port', port, host, tls: undefined, sendProxy: undefined, retry, hostHeader }
 }
 
-function httpCheckOf({ path, host, headers, status }: HealthSettings, target: StreamTarget): HttpCheck {
+function httpCheckOf({ path, host, headers, status, drainStatus }: HealthSettings, target: StreamTarget): HttpCheck {
   return {
     request: requestOf(path, host ?? target.hostHeader ?? hostOf(target), headers),
-    isExpected: (got) => status.some(([least, most]) => least <= got && got <= most),
-    expects: status.map(([least, most]) => (least === most ? least : `${least}-${most}`)).join(','),
+    isExpected: (got) => isIn(status, got) || isIn(drainStatus, got),
+    expects: [...status, ...drainStatus]
+      .map(([least, most]) => (least === most ? least : `${least}-${most}`))
+      .join(','),
   }
 }
 

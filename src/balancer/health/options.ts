@@ -1,6 +1,15 @@
 import { parseHead } from '../../parser/index.ts'
 import { show } from '../../show.ts'
-import { anObject, integer, milliseconds, oneOf, optional, type Rules, validateOptions } from '../../validate.ts'
+import {
+  anObject,
+  integer,
+  milliseconds,
+  oneOf,
+  optional,
+  type Rule,
+  type Rules,
+  validateOptions,
+} from '../../validate.ts'
 
 export interface HealthOptions {
   /** `tcp`: connect, TLS handshake included. `http`: GET. Default: `http` if there is a path, else `tcp`. */
@@ -15,6 +24,11 @@ export interface HealthOptions {
   headers?: Readonly<Record<string, string>> | undefined
   /** Expected status: 204, [200, 404], '200-399' or '200-299,401'. Default '200-399'. */
   status?: number | readonly number[] | string | undefined
+  /**
+   * Status with which a check passes and says that the backend drains: it gets no new clients until a check passes with
+   * another status. Same forms as `status`. Default: none.
+   */
+  drainStatus?: number | readonly number[] | string | undefined
   /** Time from the start of one check to the next (ms), ±10%. Default 2000. */
   interval?: number | undefined
   /** The same while a backend is between up and down: checks have failed or passed, but fewer than `fall` or `rise` (ms). */
@@ -37,6 +51,7 @@ export interface HealthSettings {
   readonly port: number | undefined
   readonly headers: Readonly<Record<string, string>>
   readonly status: Ranges
+  readonly drainStatus: Ranges
   readonly interval: number
   readonly fastInterval: number
   readonly timeout: number
@@ -45,6 +60,11 @@ export interface HealthSettings {
 }
 
 const ms = (defaultValue: number) => milliseconds(1, 24 * 60 * 60 * 1000, defaultValue)
+
+const STATUS: Rule = {
+  expected: "a status from 200 to 599, a list of them, or ranges, as in '200-399' or '200-299,404'",
+  validate: (value) => readStatus(value) !== undefined,
+}
 
 const HEALTH_RULES: Rules<keyof HealthOptions> = {
   type: optional(oneOf('tcp', 'http')),
@@ -63,11 +83,8 @@ const HEALTH_RULES: Rules<keyof HealthOptions> = {
     // Such as Authorization.
     isSecret: true,
   },
-  status: {
-    expected: "a status from 200 to 599, a list of them, or ranges, as in '200-399' or '200-299,404'",
-    validate: (value) => readStatus(value) !== undefined,
-    default: '200-399',
-  },
+  status: { ...STATUS, default: '200-399' },
+  drainStatus: optional(STATUS),
   interval: ms(2000),
   fastInterval: optional(ms(2000)),
   timeout: ms(1000),
@@ -76,7 +93,7 @@ const HEALTH_RULES: Rules<keyof HealthOptions> = {
 }
 
 /** Options of HTTP checks only. */
-const OF_HTTP = ['path', 'host', 'headers', 'status'] as const
+const OF_HTTP = ['path', 'host', 'headers', 'status', 'drainStatus'] as const
 
 /** Fields that the check writes itself, or that would frame the request or switch its protocol. */
 const RESERVED = new Set([
@@ -104,9 +121,18 @@ export function validateHealth(options: HealthOptions): HealthSettings {
     throw new TypeError(`health.${idle}: expected ${expected}, got ${got}`)
   }
   const status = readStatus(rest.status)!
+  const drainStatus = rest.drainStatus === undefined ? [] : readStatus(rest.drainStatus)!
   const fastInterval = rest.fastInterval ?? rest.interval
   // A copy: the caller may change its object later.
-  return { ...rest, fastInterval, type, path: path ?? '/', headers: { ...headers }, status } as HealthSettings
+  return {
+    ...rest,
+    fastInterval,
+    type,
+    path: path ?? '/',
+    headers: { ...headers },
+    status,
+    drainStatus,
+  } as HealthSettings
 }
 
 export function requestOf(path: string, host: string, headers: Readonly<Record<string, string>> = {}): string {
@@ -159,4 +185,8 @@ function isRange(range: readonly [unknown, unknown] | undefined): range is reado
   if (!range) return false
   const [least, most] = range as readonly [number, number]
   return Number.isInteger(least) && Number.isInteger(most) && 200 <= least && least <= most && most <= 599
+}
+
+export function isIn(ranges: Ranges, status: number): boolean {
+  return ranges.some(([least, most]) => least <= status && status <= most)
 }

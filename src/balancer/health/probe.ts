@@ -39,7 +39,7 @@ const SOCKET_SETTINGS = { noDelay: true, keepAlive: false, keepAliveInitialDelay
  */
 export class Probe {
   readonly #http: HttpCheck | undefined
-  readonly #done: (error: Error | undefined) => void
+  readonly #done: (error: Error | undefined, status?: number) => void
   readonly #timer: NodeJS.Timeout
   #attempt: Attempt | undefined
   #upstream: Duplex | undefined
@@ -51,7 +51,7 @@ export class Probe {
     target: StreamTarget,
     http: HttpCheck | undefined,
     timeout: number,
-    done: (error: Error | undefined) => void,
+    done: (error: Error | undefined, status?: number) => void,
   ) {
     this.#http = http
     this.#done = done
@@ -103,16 +103,16 @@ export class Probe {
 
   #answered(status: number): void {
     const { isExpected, expects } = this.#http!
-    if (isExpected(status)) this.#finish()
+    if (isExpected(status)) this.#finish(undefined, status)
     else this.#finish(new CheckError('CHECK_BAD_STATUS', `expected ${expects}, got ${status}`))
   }
 
-  #finish(cause?: unknown): void {
+  #finish(cause?: unknown, status?: number): void {
     if (this.#isOver) return
     if (cause === undefined) {
       this.#release()
       this.#upstream?.destroy()
-      return this.#done(undefined)
+      return this.#done(undefined, status)
     }
     this.stop()
     this.#done(toError(cause))

@@ -112,6 +112,7 @@ const HEALTH = is.map(
       port: is.whole(integer(0, 65_535)),
       headers: is.any,
       status: is.any,
+      drainStatus: is.any,
       interval: is.time(),
       fastInterval: is.time(),
       timeout: is.time(),

@@ -32,7 +32,7 @@ Balancing
                            failures in a row, for a time that doubles
   --health CHECK           tcp or /path, then any of ,interval=2s ,timeout=1s
                            ,rise=2 ,fall=3 ,status=200-399 ,host=NAME ,port=N
-                           ,fast=TIME
+                           ,fast=TIME ,drain-status=404
   --dns-server IP          DNS server; repeatable
   --dns-interval, --dns-hold TIME   between look-ups; to keep a removed name
 Operation

@@ -47,6 +47,7 @@ const HEALTH_OPTIONS = {
   host: true,
   port: true,
   fast: true,
+  'drain-status': true,
 } as const
 
 /** 'unix:/run/x.sock,mode=660' → { path: '/run/x.sock', mode: '660' }. @throws {SyntaxMistake} */

@@ -115,6 +115,7 @@ function merge(a: BackendStatus, b: BackendStatus): BackendStatus {
     // Each worker has a share of the limit.
     maxConnections: a.maxConnections + b.maxConnections,
     draining: a.draining || b.draining,
+    drainedBy: [...new Set([...a.drainedBy, ...b.drainedBy])],
     drainingSince: drains.length > 0 ? Math.min(...drains) : undefined,
     ejectedUntil: ejections.length > 0 ? Math.max(...ejections) : undefined,
     lastError: errors.sort((one, other) => other.at - one.at)[0],

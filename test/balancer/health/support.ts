@@ -22,12 +22,15 @@ export class Watched {
   readonly delays: (number | undefined)[] = []
   /** Called at each event. */
   heard: (news: string) => void = () => undefined
+  /** Called after each passed check. */
+  passed: (drains: boolean) => void = () => undefined
   readonly #wakes = new Set<() => void>()
 
   constructor(dest: StreamDest, { health, backoff = BACKOFF, random = () => 1 }: Setup = {}) {
     const events = {
       up: () => this.#heard('up'),
       down: (cause: Error) => this.#heard('down', cause),
+      passed: (drains: boolean) => this.passed(drains),
       failed: (cause: Error) => this.#heard('failed', cause),
     }
     this.health = new Health(dest, health && validateHealth(health), backoff, events, random)

@@ -125,6 +125,19 @@ test('an ejected backend is not shown as up, and a slow start is shown', async (
   ])
 })
 
+test("a drain by health checks is shown, and the button is that of the operator's own drain", async (context) => {
+  const backends = [
+    statusOf('own', { draining: true, drainedBy: ['check'], drainingSince: Date.now() }),
+    statusOf('both', { draining: true, drainedBy: ['operator', 'check'], drainingSince: Date.now() }),
+  ]
+  const { url } = await startAdmin({}, backends)
+  const { page } = await open(context, url)
+  await until(page, '#health', 'no backend takes new clients')
+  const state = 'draining by its health check'
+  expect(await texts(page, '#backends [data-part=state]')).toEqual([state, state])
+  expect(await texts(page, '[data-part=toggle]')).toEqual(['Drain', 'Bring back'])
+})
+
 test('the buttons work with the token from the address, which the page hides at once', async (context) => {
   const { url, balancer } = await startAdmin({}, threeBackends())
   const { page, watch } = await open(context, `${url}#token=${encodeURIComponent(TOKEN)}`)

@@ -16,6 +16,7 @@ export function statusOf(id: string, about: Partial<BackendStatus> = {}): Backen
     state: 'up',
     draining: false,
     drainingSince: undefined,
+    drainedBy: about.draining ? ['operator'] : [],
     backup: false,
     weight: 1,
     effectiveWeight: 1,
@@ -51,11 +52,11 @@ export class NotedBalancer implements Controls {
   readonly removed: BackendStatus[] = []
 
   drain(id: string): void {
-    Object.assign(this.#note('drain', id), { draining: true, drainingSince: Date.now() })
+    Object.assign(this.#note('drain', id), { draining: true, drainingSince: Date.now(), drainedBy: ['operator'] })
   }
 
   ready(id: string): void {
-    Object.assign(this.#note('ready', id), { draining: false, drainingSince: undefined })
+    Object.assign(this.#note('ready', id), { draining: false, drainingSince: undefined, drainedBy: [] })
   }
 
   kill(id: string): number {

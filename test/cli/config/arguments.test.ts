@@ -132,6 +132,7 @@ const MISTAKES: [line: string, message: string][] = [
   ['--health tcp,rise=0 3001', '--health: rise: expected an integer from 1 to 1000, got 0'],
   ['--health tcp,interval=2x 3001', "--health: interval: expected a time such as 500ms, 30s or 5m, got '2x'"],
   ['--health tcp,fast=0 3001', '--health: fast: expected milliseconds (an integer from 1 to 86400000), got 0'],
+  ['--health tcp,drain-status=404 3001', "--health: drain-status: expected nothing with the type 'tcp', got '404'"],
   ['--health tcp,fast=x 3001', "--health: fast: expected a time such as 500ms, 30s or 5m, got 'x'"],
   ['--health tcp,port=0 3001', '--health: port: expected an integer from 1 to 65535, got 0'],
   ['--health /a,intervall=2s 3001', '--health: intervall: unknown option (did you mean interval?)'],
@@ -278,6 +279,7 @@ const RIGHT: [line: string, changed: Partial<Config>][] = [
     },
   ],
   ['--health /a,port=8081,fast=500ms 3001', { health: { path: '/a', port: 8081, fastInterval: 500 } }],
+  ['--health /a,drain-status=404 3001', { health: { path: '/a', drainStatus: '404' } }],
   ['--health tcp 3001', { health: { type: 'tcp' } }],
   [
     '--health /h?a=b,interval=2s,timeout=500ms,rise=1,fall=5,status=200-204,host=a.test 3001',

@@ -34,6 +34,7 @@ const same: [given: object, line: string][] = [
   [{ backends: 1, queue: 5000 }, '1 --queue 5000'],
   [{ backends: 1, queue: { timeout: '5s', size: 9 } }, '1 --queue 5s,size=9'],
   [{ backends: 1, health: { type: 'tcp', port: '81', fastInterval: '1s' } }, '1 --health tcp,port=81,fast=1s'],
+  [{ backends: 1, health: { path: '/a', drainStatus: '404' } }, '1 --health /a,drain-status=404'],
   [{ backends: 1, health: 'tcp,interval=5s' }, '1 --health tcp,interval=5s'],
   [{ backends: 1, health: { path: '/h', rise: '3', interval: '1m' } }, '1 --health /h,rise=3,interval=60000'],
   [

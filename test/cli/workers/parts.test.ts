@@ -114,6 +114,15 @@ test('merges the reports of several workers', () => {
   ])
 })
 
+test('drainedBy has who drains it in any worker', () => {
+  const stats = new FleetStats()
+  const drained = (by: 'operator' | 'check') => statusOf('x', { draining: true, drainedBy: [by] })
+  stats.update(memberOf(1), reportOf({}, drained('check')))
+  stats.update(memberOf(2), reportOf({}, drained('operator')))
+  stats.update(memberOf(3), reportOf({}, statusOf('x')))
+  expect(stats.backends[0]).toMatchObject({ draining: true, drainedBy: ['check', 'operator'] })
+})
+
 test('drainingSince is the earliest of all workers', () => {
   const stats = new FleetStats()
   stats.update(memberOf(1), reportOf({}, statusOf('x', { draining: true, drainingSince: 9 }), statusOf('y')))

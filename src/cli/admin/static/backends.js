@@ -19,8 +19,10 @@ class Row {
     this.#put('id', id)
     this.#parts.id.title = id
     this.#parts.toggle.onclick = async () => {
-      const action = this.#backend.draining ? 'ready' : 'drain'
-      const done = action === 'drain' ? 'is draining: it keeps its clients and takes no new ones' : 'is back'
+      const { drainedBy } = this.#backend
+      const action = drainedBy.includes('operator') ? 'ready' : 'drain'
+      const back = drainedBy.includes('check') ? 'stays drained, because its health checks say so' : 'is back'
+      const done = action === 'drain' ? 'is draining: it keeps its clients and takes no new ones' : back
       if (await act(id, action)) say(`${id} ${done}`)
       changed()
     }
@@ -65,14 +67,15 @@ class Row {
   }
 
   #fillState(now) {
-    const { state, draining, drainingSince, ejectedUntil, backup, since, retryAt } = this.#backend
+    const { state, draining, drainingSince, drainedBy, ejectedUntil, backup, since, retryAt } = this.#backend
     const seconds = retryAt === undefined ? undefined : Math.ceil((retryAt - now) / 1000)
     const probe = seconds === undefined ? '' : seconds > 0 ? ` · probe in ${duration(seconds)}` : ' · probing'
     const ejected = `ejected for ${duration(Math.max(0, Math.ceil((ejectedUntil - now) / 1000)))}`
     const isOut = state === 'down' || ejectedUntil !== undefined
     this.element.dataset.state = isOut ? 'down' : draining ? 'draining' : 'up'
     this.#parts.state.dataset.state = this.element.dataset.state
-    this.#put('state', state === 'down' ? `down${probe}` : ejectedUntil ? ejected : draining ? 'draining' : 'up')
+    const drained = drainedBy.includes('check') ? 'draining by its health check' : 'draining'
+    this.#put('state', state === 'down' ? `down${probe}` : ejectedUntil ? ejected : draining ? drained : 'up')
     this.#parts.backup.hidden = !backup
     const alsoDraining = state === 'down' && draining ? ', draining' : ''
     const shownSince = this.element.dataset.state === 'draining' ? drainingSince : since
@@ -102,11 +105,12 @@ class Row {
   }
 
   #fillButtons() {
-    const { id, draining, connections } = this.#backend
+    const { id, drainedBy, connections } = this.#backend
     const { toggle, reset } = this.#parts
-    this.#put('toggle', draining ? 'Bring back' : 'Drain')
+    const isDrained = drainedBy.includes('operator')
+    this.#put('toggle', isDrained ? 'Bring back' : 'Drain')
     toggle.setAttribute('aria-label', `${toggle.textContent} ${id}`)
-    toggle.title = draining ? 'Let it take new clients again' : 'Keep its clients, take no new ones'
+    toggle.title = isDrained ? 'Let it take new clients again' : 'Keep its clients, take no new ones'
     reset.disabled = connections === 0
     reset.title = connections === 0 ? 'No connection is open' : 'Reset its open connections'
     reset.setAttribute('aria-label', `Reset the connections of ${id}`)
