@@ -24,6 +24,10 @@ export function isIPv4(text: string): boolean {
 
 /** The shortest form of an address, without its zone. IPv4-mapped addresses become IPv4 (RFC 4291 2.5.5.2). */
 export function normalize(address: string): string {
+  if (!address.includes(':')) return address
+  // The form that the system gives to IPv4 clients of an IPv6 socket. A URL would cost more than the rest of an accept.
+  const [, mapped] = /^::ffff:([\d.]+)$/i.exec(address) ?? []
+  if (mapped !== undefined && isIPv4(mapped)) return mapped
   const plain = address.replace(/%.*/s, '')
   if (!isIPv6(plain)) return plain
   // URL writes an address in the form of RFC 5952.

@@ -1,4 +1,5 @@
 import { Writable } from 'node:stream'
+import { finished } from 'node:stream/promises'
 import { escapeUnprintable } from './escape.ts'
 
 /** Most bytes to buffer for a slow reader. Further lines are dropped. */
@@ -27,6 +28,11 @@ export class Output {
     const isFull = writableNeedDrain && (this.#dropped > 0 || writableLength + line.length >= MAX_WAITING_BYTES)
     if (isFull) this.#drop()
     else this.#stream.write(`${line}\n`)
+  }
+
+  /** Closes the stream. Resolves when everything has been written, or a write has failed. */
+  async end(): Promise<void> {
+    await finished(this.#stream.end(), { readable: false }).catch(() => undefined)
   }
 
   #drop(): void {

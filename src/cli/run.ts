@@ -140,6 +140,7 @@ async function run(argv: readonly string[], load: () => Promise<Config>): Promis
       return { config, service: await start(config, argv) }
     }),
   )
+  process.on('SIGUSR1', () => void service?.reopenLog())
   process.on('SIGUSR2', () => io.say('SIGUSR2: ignored'))
   process.on('SIGHUP', () => {
     if (isHungUp()) return hangUp(service)

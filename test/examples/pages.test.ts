@@ -6,7 +6,7 @@ import { Metrics } from '../../src/cli/admin/metrics.ts'
 import { createCommand } from '../../src/cli/config/arguments.ts'
 import { LIMIT_NAMES } from '../../src/cli/config/settings.ts'
 import { addUpServices } from '../../src/cli/counters.ts'
-import { toJson } from '../../src/cli/service/log.ts'
+import { toJson } from '../../src/cli/service/log-format.ts'
 import { proxyErrorCodes } from '../../src/index.ts'
 import { bodyErrorCodes, headErrorCodes, proxyHeaderErrorCodes } from '../../src/parser/index.ts'
 import { OPTION_RULES } from '../../src/proxy/index.ts'
@@ -102,8 +102,9 @@ describe('docs/command.md', () => {
   })
 
   test('documents every field of the log', () => {
-    const times = { headMs: 0, connectMs: 0, totalMs: 0 }
-    const entry = { client: '', request: '', status: 200, backend: '', ...times, bytesIn: 0, bytesOut: 0 }
+    const times = { headMs: 0, connectMs: 0, firstByteMs: 0, totalMs: 0 }
+    const fields = { referer: '', userAgent: '', requestId: '', retries: 0 }
+    const entry = { client: '', request: '', status: 200, backend: '', ...times, bytesIn: 0, bytesOut: 0, ...fields }
     const names = Object.keys(JSON.parse(toJson({ time: new Date(), ...entry, outcome: 'ok' })))
     const rows = [
       ...page

@@ -120,7 +120,11 @@ export interface Config extends PoolSettings {
   /** Certificates with their keys, for the listeners with TLS. */
   tls: { cert: Pem; key: Pem }[]
   admin: { listen: Address; token: string | undefined } | undefined
-  log: 'none' | 'text' | 'json'
+  /** Whether X-Request-Id and traceparent are set. */
+  requestId: boolean
+  log: 'none' | 'text' | 'json' | 'combined'
+  /** Where the access log goes instead of stdout. */
+  logFile?: string
   /** Most clients at a time; more get a 503. Undefined: no limit. */
   maxConnections?: number
   /** Most open connections of one client address; more get a 429. Undefined: no limit. */

@@ -11,6 +11,7 @@ Traffic
                            fd:NAME (LISTEN_FDS), then ,tls; repeatable [8080]
   --tls-cert, --tls-key FILE   PEM, for listeners with ,tls, or for all if none
                            has it; repeat both for SNI
+  --request-id             set X-Request-Id and traceparent
   --redirect-https[=PORT]  answer plain HTTP with a redirect to https
   --forwarded[=FORM]       send X-Forwarded-* (x), Forwarded (rfc7239) or both
   --trust LIST             peers whose fields of that count: IPs, CIDRs, unix
@@ -40,7 +41,8 @@ Operation
   --check                  check config, certificates and secrets, then exit
   --admin [HOST:]PORT      page with live graphs, /metrics and /healthz
   --admin-token-file FILE  token for changes on the admin page
-  --log FORMAT             access log: none, text or json
+  --log FORMAT             access log: none, text, json or combined
+  --log-file FILE          to a file instead of stdout; SIGUSR1 opens it again
   --grace TIME             limit of the drain after SIGTERM [30s]
   --shutdown-delay TIME    wait before the drain; /healthz says 503 [0]
   --workers N              processes that serve; auto: one for each core [1]

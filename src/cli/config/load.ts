@@ -98,16 +98,22 @@ const NEEDS: readonly Need[] = [
   { key: 'key', of: ['algorithm'], isMet: (settings) => isHashed(settings), without: '--algorithm hash' },
   {
     key: 'trust',
-    of: ['forwarded', 'redirectHttps', 'maxConnectionsPerClient', 'rate', 'algorithm', 'key'],
+    of: ['forwarded', 'requestId', 'redirectHttps', 'maxConnectionsPerClient', 'rate', 'algorithm', 'key'],
     isMet: (settings) =>
-      !!(settings.forwarded || settings.redirectHttps || settings.maxConnectionsPerClient || settings.rate) ||
-      isHashed(settings, 'client'),
+      !!(
+        settings.forwarded ||
+        settings.requestId ||
+        settings.redirectHttps ||
+        settings.maxConnectionsPerClient ||
+        settings.rate
+      ) || isHashed(settings, 'client'),
     without:
-      '--forwarded, --redirect-https, --max-connections-per-client, --rate, or --algorithm hash and --key client',
+      '--forwarded, --request-id, --redirect-https, --max-connections-per-client, --rate, or --algorithm hash and --key client',
   },
   { key: 'secretFile', of: ['sticky'], isMet: isSticky, without: '--sticky' },
   { key: 'failover', of: ['sticky'], isMet: isSticky, without: '--sticky' },
   { key: 'retries', of: ['requests'], isMet: ({ requests }) => requests !== 'first', without: '--requests every' },
+  { key: 'logFile', of: ['log'], isMet: ({ log }) => log !== 'none', without: '--log text, json or combined' },
   { key: 'adminTokenFile', of: ['admin'], isMet: ({ admin }) => !!admin, without: '--admin' },
   {
     key: 'dns',
@@ -193,6 +199,7 @@ function configFrom(
     requests: requestsOf(settings),
     forwarded: rest.forwarded ?? false,
     trust: rest.trust ?? [],
+    requestId: rest.requestId ?? false,
     ...(rest.http2 && { http2: rest.http2 }),
     ...(rest.maxConnections && { maxConnections: rest.maxConnections }),
     ...(rest.maxConnectionsPerClient && { maxConnectionsPerClient: rest.maxConnectionsPerClient }),
@@ -201,7 +208,8 @@ function configFrom(
     ...(httpsPort && { redirectHttps: httpsPort }),
     tls: rest.tls ?? [],
     admin: admin && { listen: admin, token },
-    log: rest.log ?? 'none',
+    log: rest.log ?? (rest.logFile === undefined ? 'none' : 'text'),
+    ...(rest.logFile !== undefined && { logFile: rest.logFile }),
     grace: rest.grace ?? GRACE_MS,
     shutdownDelay: rest.shutdownDelay ?? 0,
     limits: { idleTimeout: IDLE_MS, ...pick(settings, LIMIT_NAMES) },
@@ -209,7 +217,17 @@ function configFrom(
   }
 }
 
-const READING = ['sticky', 'forwarded', 'redirectHttps', 'retries', 'rate', 'routes', 'lookup', 'modify'] as const
+const READING = [
+  'sticky',
+  'forwarded',
+  'requestId',
+  'redirectHttps',
+  'retries',
+  'rate',
+  'routes',
+  'lookup',
+  'modify',
+] as const
 
 /** What `auto` means: every request, where a setting or a hook looks at requests. */
 function requestsOf(settings: Settings): Config['requests'] {

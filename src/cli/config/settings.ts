@@ -107,6 +107,7 @@ export const SETTINGS = {
   http2: is.oneOf('pass', 'refuse'),
   forwarded: is.leaf<ForwardedForm | false>(FORWARDED, (value) => (value === true ? 'x' : value)),
   trust: networks,
+  requestId: is.yesOrNo,
   redirectHttps: is.leaf<number | boolean>(REDIRECT_PORT, (value) =>
     value === 'auto' || typeof value === 'boolean' ? value !== false : syntax.parseInteger(value),
   ),
@@ -117,7 +118,8 @@ export const SETTINGS = {
   tls: is.listOf(CERTIFICATE),
   admin: is.orText(syntax.splitAdmin, ADMIN),
   adminTokenFile: is.path,
-  log: is.oneOf('none', 'text', 'json'),
+  log: is.oneOf('none', 'text', 'json', 'combined'),
+  logFile: is.path,
   grace: is.time(),
   shutdownDelay: is.time(),
   workers: is.leaf<number>(WORKERS, (value) =>

@@ -77,6 +77,11 @@ export class Forwarded {
     setOrDelete(head, FORWARDED, elements)
   }
 
+  /** Whether the fields of a peer count. */
+  trusts(client: Peer): boolean {
+    return this.#trust.has(client)
+  }
+
   /**
    * The client's own address: the peer's, or behind a trusted peer the right-most untrusted entry of the list of clients,
    * or the left-most entry if all are trusted. Empty for an untrusted client of a Unix socket. `write` does not change it.

@@ -18,15 +18,17 @@ import { ClientKeys } from './client-keys.ts'
 import type { ClientLimits } from './client-limits.ts'
 import { Forwarded } from './forwarded.ts'
 import { HttpsRedirect } from './https-redirect.ts'
+import type { Known } from './log.ts'
 import type { Pools } from './pools.ts'
+import { identify } from './request-id.ts'
 import { type RoutedHooks, routedHooks } from './routed.ts'
 
 /** Shared by all generations of a service. */
 export interface GenerationContext {
   readonly pools: Pools
   readonly limits: ClientLimits
-  /** Called with each request head before it is changed. */
-  requested(head: Head, client: ClientInfo): void
+  /** Called with each request head before hooks change it. */
+  requested(head: Head, client: ClientInfo, known: Known): void
   /** Reports a lack of local resources, at most once in a while. */
   sayLack(line: string): void
 }
@@ -74,13 +76,21 @@ function createProxy(config: Config, forwarded: Forwarded, shared: GenerationCon
   // None of these would see the requests inside an HTTP/2 connection.
   const isRenamed = poolsOf(config).some(({ backends }) => backends.some(({ hostHeader }) => hostHeader !== undefined))
   const isSeen =
-    isRenamed || config.forwarded || redirectHttps || requests === 'every' || routing || hooks.lookup || hooks.modify
+    isRenamed ||
+    config.forwarded ||
+    config.requestId ||
+    redirectHttps ||
+    requests === 'every' ||
+    routing ||
+    hooks.lookup ||
+    hooks.modify
   const http2 = config.http2 ?? (isSeen ? 'refuse' : 'pass')
   const limits = { ...config.limits, proxyProtocol, http2, requests } as const
   const redirect = redirectHttps === undefined ? undefined : new HttpsRedirect(redirectHttps, forwarded)
   const keys = new ClientKeys(config)
   const begin: Begin = (head, client) => {
-    shared.requested(head, client)
+    const id = config.requestId ? identify(head, forwarded.trusts(client)) : undefined
+    shared.requested(head, client, { id, address: () => forwarded.clientAddress(head, client) })
     const refused = shared.limits.refuse(keys, head, client)
     if (refused) return refused
     if (redirect?.covers(head, client)) return { answer: redirect.answer(head, client) }

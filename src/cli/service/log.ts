@@ -1,33 +1,13 @@
 import type { ClientInfo, Connection, Dest, Head } from '../../index.ts'
-import { hostPort, subscribe } from '../../proxy/index.ts'
-import { escapeText } from '../escape.ts'
+import { hostPort, type RequestTimes, subscribe } from '../../proxy/index.ts'
+import { type Entry, FORMATS, type LogFormat } from './log-format.ts'
 
-export type LogFormat = 'text' | 'json'
-
-/** One line of the access log. */
-export interface Entry {
-  /** When it closed, or the request was answered. */
-  time: Date
-  /** '127.0.0.1:50000' or 'unix'. Undefined for a TCP client that left before its address was known. */
-  client: string | undefined
-  /** The request line, unchanged. */
-  request: string | undefined
-  /** The status of the response. Undefined if there was none, or if it passed unread. */
-  status: number | undefined
-  /** The id of the last backend, or the address of a Dest from a user's hook. */
-  backend: string | undefined
-  /** ms from accept to the end of the request head. Undefined for a later request of the connection. */
-  headMs: number | undefined
-  /** ms from there to the backend connection. */
-  connectMs: number | undefined
-  /** ms from accept to close; for a later request, from the end of its head. */
-  totalMs: number
-  /** Bytes from the client. */
-  bytesIn: number
-  /** Bytes to the client. */
-  bytesOut: number
-  /** Error codes in order. 'ok' follows if there was none, or if a backend was reached after the last one. */
-  outcome: string
+/** What the service knows about a request. */
+export interface Known {
+  /** Its X-Request-Id, with --request-id. */
+  readonly id: string | undefined
+  /** The client's own address behind trusted proxies. */
+  address(): string
 }
 
 interface Record {
@@ -39,6 +19,14 @@ interface Record {
   head: number | undefined
   connected: number | undefined
   request: string | undefined
+  id: string | undefined
+  /** Number of attempts to send it to a backend. */
+  attempts: number
+  firstByte: number | undefined
+  /** The client's own address, if trusted proxies named it. */
+  address: string | undefined
+  referer: string | undefined
+  userAgent: string | undefined
   status: number | undefined
   dest: Dest | undefined
   errors: string[]
@@ -53,6 +41,12 @@ const UNUSED: Omit<Record, 'errors'> = {
   head: undefined,
   connected: undefined,
   request: undefined,
+  id: undefined,
+  attempts: 0,
+  firstByte: undefined,
+  address: undefined,
+  referer: undefined,
+  userAgent: undefined,
   status: undefined,
   dest: undefined,
   isWell: true,
@@ -78,22 +72,29 @@ export class AccessLog {
     this.#stops = [
       subscribe('open', ({ connection }) => this.#opened(connection)),
       subscribe('routed', ({ connection, dest }) => this.#with(connection, (record) => routed(record, dest))),
+      subscribe('connecting', ({ connection }) => this.#with(connection, connecting)),
       subscribe('connected', ({ connection }) => this.#with(connection, connected)),
       subscribe('response', ({ connection, status }) => this.#with(connection, (record) => (record.status = status))),
       subscribe('error', ({ connection, error }) => this.#with(connection, (record) => failed(record, error.code))),
-      subscribe('end', ({ connection }) => this.#ended(connection)),
+      subscribe('end', ({ connection, times }) => this.#ended(connection, times)),
       subscribe('close', ({ connection }) => this.#closed(connection)),
     ]
   }
 
-  /** Call this with each request head before it is changed. */
-  request(head: Head, client: ClientInfo): void {
+  /** Call this with each request head before hooks change it. */
+  request(head: Head, client: ClientInfo, { id, address }: Known): void {
     const record = this.#records.get(client)
     if (!record) return
     const now = performance.now()
     if (record.start === undefined) record.start = now
     else record.head = now
     record.request = head.first
+    record.id = id
+    const own = address()
+    record.address = own === client.remoteAddress || own === '' ? undefined : own
+    if (this.format !== 'combined') return
+    record.referer = head.get('referer')
+    record.userAgent = head.get('user-agent')
   }
 
   close(): void {
@@ -106,9 +107,10 @@ export class AccessLog {
     this.#records.set(connection.client, { ...UNUSED, start: performance.now(), errors: [] })
   }
 
-  #ended(connection: Connection): void {
+  #ended(connection: Connection, { firstByte }: RequestTimes): void {
     const record = this.#records.get(connection.client)
     if (!record) return
+    record.firstByte = firstByte
     this.#write(FORMATS[this.format](entryOf(connection, record)))
     const { bytesRead, bytesWritten } = connection
     Object.assign(record, { ...UNUSED, errors: [], bytesIn: bytesRead, bytesOut: bytesWritten })
@@ -131,6 +133,13 @@ export class AccessLog {
 
 function routed(record: Record, dest: Dest): void {
   record.dest = dest
+  record.connected = undefined
+  record.attempts++
+}
+
+function connecting(record: Record): void {
+  // The reused connection was closed. The request goes to a fresh one.
+  if (record.connected !== undefined) record.attempts++
 }
 
 function connected(record: Record): void {
@@ -144,20 +153,25 @@ function failed(record: Record, code: string): void {
 }
 
 function entryOf(connection: Connection, record: Record): Entry {
-  const { start, head, connected, request, status, dest, errors, isWell } = record
+  const { start, head, connected, firstByte, address, attempts, request, status, dest, errors, isWell } = record
   const now = performance.now()
   const begin = start ?? now
   return {
     time: new Date(),
-    client: clientOf(connection.client),
+    client: address ?? clientOf(connection.client),
     request,
+    referer: record.referer,
+    userAgent: record.userAgent,
+    requestId: record.id,
     status,
     backend: dest && nameOf(dest),
     headMs: head && head - begin,
     connectMs: request === undefined ? undefined : connected && connected - (head ?? begin),
+    firstByteMs: firstByte,
     totalMs: now - begin,
     bytesIn: connection.bytesRead - record.bytesIn,
     bytesOut: connection.bytesWritten - record.bytesOut,
+    retries: Math.max(0, attempts - 1),
     outcome: [...errors, ...(isWell ? ['ok'] : [])].join(','),
   }
 }
@@ -180,44 +194,4 @@ export function nameOf(dest: Dest): string {
     // A user's object may throw.
   }
   return 'own'
-}
-
-const FORMATS: Readonly<{ [K in LogFormat]: (entry: Entry) => string }> = { text: toText, json: toJson }
-
-/** Fields separated by spaces, '-' for none: time, client, "request", status, backend, times, bytes, outcome. */
-export function toText(entry: Entry): string {
-  const { time, client, request, status, backend, headMs, connectMs, totalMs, bytesIn, bytesOut, outcome } = entry
-  const times = [headMs, connectMs, totalMs].map((ms) => (ms === undefined ? '-' : rounded(ms)))
-  return [
-    time.toISOString(),
-    client ?? '-',
-    request === undefined ? '-' : `"${escapeText(request)}"`,
-    status ?? '-',
-    backend === undefined ? '-' : escapeText(backend).replaceAll(' ', '\\x20'),
-    `${times.join('/')}ms`,
-    `${bytesIn}/${bytesOut}`,
-    outcome,
-  ].join(' ')
-}
-
-/** The same as a JSON object in ASCII, null for none. */
-export function toJson({ time, client, request, status, backend, headMs, connectMs, totalMs, ...rest }: Entry): string {
-  const text = JSON.stringify({
-    time: time.toISOString(),
-    client: client ?? null,
-    request: request ?? null,
-    status: status ?? null,
-    backend: backend ?? null,
-    headMs: headMs === undefined ? null : rounded(headMs),
-    connectMs: connectMs === undefined ? null : rounded(connectMs),
-    totalMs: rounded(totalMs),
-    ...rest,
-  })
-  // JSON does not escape DEL and C1 control characters, some of which a terminal would obey.
-  return text.replace(/[^ -~]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
-}
-
-/** Rounds to 0.1. */
-function rounded(ms: number): number {
-  return Math.round(ms * 10) / 10
 }

@@ -5,6 +5,7 @@ import { type Config, poolsOf } from '../config/index.ts'
 import type { ServiceCounters } from '../counters.ts'
 import type { Change } from '../listening/index.ts'
 import { type Io, standardIo, throttled } from '../output.ts'
+import { withTimeout } from '../timeout.ts'
 import { VERSION } from '../version.ts'
 import { Admission } from './admission.ts'
 import { readTargets, type Targets } from './backend-tls.ts'
@@ -14,6 +15,7 @@ import { DescriptorWatch } from './descriptors.ts'
 import { Generation } from './generation.ts'
 import { Generations } from './generations.ts'
 import { Listeners } from './listeners.ts'
+import { LogFile } from './log-file.ts'
 import { announceBackends } from './notices.ts'
 import { type PoolOptions, Pools, poolOptions } from './pools.ts'
 import { Reporting } from './reporting.ts'
@@ -21,6 +23,9 @@ import { loadTlsFiles, type TlsFiles } from './tls-files.ts'
 
 /** ms for handshakes under way when a drain begins. A proxy gives silent connections the same. */
 const HANDSHAKE_MS = 1_000
+
+/** ms for the last lines of the access log. */
+const LOG_MS = 1_000
 
 /** Shared by all worker processes. */
 export interface SharedContext {
@@ -53,6 +58,8 @@ export class Service {
   #drain: Promise<void> | undefined
   #isEnding = false
   #isStopped = false
+  /** Resolves when the access log has been written. */
+  #written: Promise<void> = Promise.resolve()
 
   /** @throws {TypeError} if the config is invalid */
   private constructor(config: Config, targets: Targets, io: Io, shared: SharedContext | undefined) {
@@ -149,6 +156,11 @@ export class Service {
     return this.#prepare(this.#generation(config))
   }
 
+  /** Opens the file of the access log again, after a rotation has renamed it. */
+  async reopenLog(): Promise<void> {
+    await this.#reporting.reopenLog()
+  }
+
   /** Reports on /healthz that the process is about to end. Clients are still accepted. */
   announceEnd(): void {
     this.#isEnding = true
@@ -170,7 +182,7 @@ export class Service {
     for (const watch of this.#watches) watch.stop()
     this.#generations.destroy()
     this.#admission.destroy()
-    this.#reporting.close()
+    this.#written = this.#reporting.close()
     this.pools.close()
     this.#admin.close()
   }
@@ -188,6 +200,8 @@ export class Service {
     }
     try {
       const { certificates, targets, watches } = await this.#load(config)
+      const log = config.logFile === undefined ? undefined : await LogFile.open(config.logFile, this.#io.say)
+      undo.push(() => void log?.close())
       const admin = await this.#admin.change(config.admin)
       undo.push(admin.abort)
       if (next === this.#current) {
@@ -216,7 +230,7 @@ export class Service {
         this.#admission.use(certificates, config)
         for (const one of this.#watches) one.start()
         this.#generations.succeed(next, () => this.pools.closeRemoved())
-        this.#reporting.use(config)
+        this.#reporting.use(config, log)
       }
       return { commit, abort }
     } catch (error) {
@@ -260,13 +274,14 @@ export class Service {
     const left = Math.max(0, ms - (performance.now() - start))
     await this.#generations.drain(left)
     this.stop()
+    await withTimeout(this.#written, LOG_MS, () => undefined)
   }
 
   #generation(config: Config): Generation {
     return new Generation(config, {
       pools: this.pools,
       limits: this.#limits,
-      requested: (head, client) => this.#reporting.request(head, client),
+      requested: (head, client, known) => this.#reporting.request(head, client, known),
       sayLack: this.#sayLack,
     })
   }

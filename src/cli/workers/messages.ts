@@ -45,6 +45,8 @@ export interface Orders {
   /** Applies an action to a backend, if the worker has one with that id. Returns the number of connections reset. */
   act(given: { action: Action; id: string }): number
   report(given: { withMetrics: boolean }): Report | undefined
+  /** Opens the file of the access log again. */
+  reopenLog(): void
   /** Answered at once unless the event loop is blocked. */
   ping(): void
 }

@@ -126,6 +126,11 @@ export class Primary {
     await Promise.all(this.#fleet.members.map((member) => unlessGone(member, member.ask('resolve'))))
   }
 
+  /** Opens the file of the access log again, in all workers. */
+  async reopenLog(): Promise<void> {
+    await Promise.all(this.#fleet.members.map((member) => unlessGone(member, member.ask('reopenLog'))))
+  }
+
   /** Reports on /healthz that the process is about to end. Clients are still accepted. */
   announceEnd(): void {
     this.#isEnding = true

@@ -36,6 +36,7 @@ export class Worker {
   constructor(argv: readonly string[]) {
     this.#argv = argv
     process.on('SIGTERM', () => this.#terminate())
+    process.on('SIGUSR1', () => void this.#service?.reopenLog())
     // The primary has ended. Before Node's own listener: its process.exit() may hang.
     process.prependListener('disconnect', () => exit(0))
     process.on('message', (order: Order) => void this.#obey(order))
@@ -51,6 +52,7 @@ export class Worker {
     drain: (ms) => this.#leave(ms),
     act: (given) => this.#tasks.run(() => this.#act(given)),
     report: ({ withMetrics }) => this.#report(withMetrics),
+    reopenLog: () => this.#service?.reopenLog(),
     ping: () => undefined,
   }
 

@@ -164,7 +164,8 @@ const MISTAKES: [line: string, message: string][] = [
   ['--tls-cert= --tls-key=b 3001', "--tls-cert: expected a path, or PEM as text or bytes, got ''"],
   ['--admin unix:/x 3001', "--admin: expected [HOST:]PORT, got 'unix:/x'"],
   ['--admin 70000 3001', "--admin: port: expected an integer from 0 to 65535, got '70000'"],
-  ['--log xml 3001', "--log: expected none, text or json, got 'xml'"],
+  ['--log xml 3001', "--log: expected none, text, json or combined, got 'xml'"],
+  ['--log none --log-file x 3001', '--log-file: has no effect without --log text, json or combined'],
   ['--grace 1y 3001', "--grace: expected a time such as 500ms, 30s or 5m, got '1y'"],
   ['--workers 0 3001', "--workers: expected auto or an integer from 1 to 256, got '0'"],
   ['--workers 257 3001', "--workers: expected auto or an integer from 1 to 256, got '257'"],
@@ -193,7 +194,7 @@ const MISTAKES: [line: string, message: string][] = [
     '--trust unix 3001',
     alone(
       '--trust',
-      '--forwarded, --redirect-https, --max-connections-per-client, --rate, or --algorithm hash and --key client',
+      '--forwarded, --request-id, --redirect-https, --max-connections-per-client, --rate, or --algorithm hash and --key client',
     ),
   ],
   ['--secret-file x 3001', alone('--secret-file', '--sticky')],

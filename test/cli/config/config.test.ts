@@ -180,7 +180,10 @@ describe('line and file', () => {
     const alone = (place: string, others: string) => `${place}: has no effect without ${others}`
     expect(await refusal(file, '--admin-token-file', 'x')).toEqual([
       alone('key', 'algorithm hash'),
-      alone('trust', 'forwarded, redirectHttps, maxConnectionsPerClient, rate, or algorithm hash and key client'),
+      alone(
+        'trust',
+        'forwarded, requestId, redirectHttps, maxConnectionsPerClient, rate, or algorithm hash and key client',
+      ),
       alone('secretFile', 'sticky'),
       alone('failover', 'sticky'),
       alone('--admin-token-file', '--admin'),

@@ -140,7 +140,7 @@ const MISTAKES: [text: string, lines: string[]][] = [
     '{"grace": "soon", "maxFields": 1e9, "log": null, "key": {}}',
     [
       'key: expected client, path, header:NAME, cookie:NAME or query:NAME, got an object',
-      'log: expected none, text or json, got null',
+      'log: expected none, text, json or combined, got null',
       "grace: expected a time such as 500ms, 30s or 5m, got 'soon'",
       'maxFields: expected an integer from 1 to 1048576, got 1000000000',
     ],

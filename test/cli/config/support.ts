@@ -25,6 +25,7 @@ export const DEFAULTS: Config = {
   trust: [],
   tls: [],
   admin: undefined,
+  requestId: false,
   log: 'none',
   grace: 30_000,
   shutdownDelay: 0,

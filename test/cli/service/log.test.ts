@@ -4,7 +4,7 @@ import { Writable } from 'node:stream'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Output } from '../../../src/cli/output.ts'
-import { type Entry, toJson, toText } from '../../../src/cli/service/log.ts'
+import { type Entry, toCombined, toJson, toText } from '../../../src/cli/service/log-format.ts'
 import type { Head } from '../../../src/parser/index.ts'
 import { EarlyResets } from '../../helpers/early-reset.ts'
 import { Backend, connect, deadPort } from '../../helpers/net.ts'
@@ -16,9 +16,10 @@ expectNoWarnings()
 
 /** The fields of a line of text. */
 function fieldsOf(line: string) {
-  const [, time, client, request, status, backend, times, read, written, outcome] =
-    /^(\S+) (\S+) (-|"(?:[^"\\]|\\.)*") (-|\d{3}) (\S+) (\S+)ms (\d+)\/(\d+) (\S+)$/.exec(line) ?? []
-  return { time, client, request, status, backend, times, read: Number(read), written: Number(written), outcome }
+  const [, time, client, request, status, backend, times, read, written, retries, id, outcome] =
+    /^(\S+) (\S+) (-|"(?:[^"\\]|\\.)*") (-|\d{3}) (\S+) (\S+)ms (\d+)\/(\d+) \+(\d+) (\S+) (\S+)$/.exec(line) ?? []
+  const bytes = { read: Number(read), written: Number(written) }
+  return { time, client, request, status, backend, times, ...bytes, retries, id, outcome }
 }
 
 test('writes a line of text when a connection closes', async () => {
@@ -43,11 +44,13 @@ test('writes a line of text when a connection closes', async () => {
     backend: 'a',
     read: GET.length,
     written: OK.length,
+    retries: '0',
+    id: '-',
     outcome: 'ok',
   })
   expect(Date.parse(time)).toBeGreaterThanOrEqual(before)
-  expect(times).toMatch(/^[\d.]+\/[\d.]+\/[\d.]+$/)
-  const [head = 0, connect_ = 0, total = 0] = times.split('/').map(Number)
+  expect(times).toMatch(/^[\d.]+\/[\d.]+\/-\/[\d.]+$/)
+  const [head = 0, connect_ = 0, , total = 0] = times.split('/').map(Number)
   expect(total).toBeGreaterThanOrEqual(Math.round((head + connect_) * 10) / 10 - 0.2)
 })
 
@@ -64,9 +67,12 @@ test('writes a JSON object when a connection closes', async () => {
     backend: 'a',
     headMs: expect.any(Number),
     connectMs: expect.any(Number),
+    firstByteMs: null,
     totalMs: expect.any(Number),
     bytesIn: GET.length,
     bytesOut: OK.length,
+    retries: 0,
+    requestId: null,
     outcome: 'ok',
   })
 })
@@ -116,7 +122,7 @@ test('writes the errors in order, and ok if the connection recovered', async () 
   expect(await endWith(port)).toMatch(/^HTTP\/1.1 503 /)
   const line = (await logged.untilCount(2))[1]!
   expect(fieldsOf(line)).toMatchObject({ request: '"GET / HTTP/1.1"', backend: '-', outcome: 'NO_DESTINATION' })
-  expect(line).toMatch(/ [\d.]+\/-\/[\d.]+ms /)
+  expect(line).toMatch(/ [\d.]+\/-\/-\/[\d.]+ms /)
 })
 
 test('writes a line without a request only after an error', async () => {
@@ -133,7 +139,7 @@ test('writes a line without a request only after an error', async () => {
     { request: '-', backend: '-', outcome: 'BAD_HEAD' },
     { request: '"GET / HTTP/1.1"', backend: 'a', outcome: 'ok' },
   ])
-  expect(lines[0]).toMatch(/ -\/-\/[\d.]+ms 14\/\d+ BAD_HEAD$/)
+  expect(lines[0]).toMatch(/ -\/-\/-\/[\d.]+ms 14\/\d+ \+0 - BAD_HEAD$/)
 })
 
 test('writes clients of Unix sockets and of IPv6', async () => {
@@ -207,17 +213,26 @@ test('no byte of a request or an id forges a line', () => {
         backend: backend || 'a',
         headMs: 1,
         connectMs: undefined,
+        firstByteMs: 1.5,
         totalMs: 2.25,
         bytesIn: 3,
         bytesOut: 4,
+        retries: 1,
+        requestId: undefined,
+        referer: request,
+        userAgent: backend,
         outcome: 'ok',
       }
       const line = toText(entry)
       expect(line).toMatch(/^[ -~]*$/)
-      expect(fieldsOf(line)).toMatchObject({ client: 'unix', times: '1/-/2.3', read: 3, written: 4, outcome: 'ok' })
+      expect(fieldsOf(line)).toMatchObject({ client: 'unix', times: '1/-/1.5/2.3', read: 3, written: 4, outcome: 'ok' })
       const json = toJson(entry)
       expect(json).toMatch(/^[ -~]*$/)
-      expect(JSON.parse(json)).toMatchObject({ request, headMs: 1, connectMs: null, totalMs: 2.3 })
+      expect(JSON.parse(json)).toMatchObject({ request, headMs: 1, connectMs: null, firstByteMs: 1.5, totalMs: 2.3 })
+      const combined =
+        /^unix - - \[01\/Jan\/1970:00:00:00 \+0000\] "(?:[^"\\]|\\.)*" 200 4 "(?:[^"\\]|\\.)*" "(?:[^"\\]|\\.)*"$/
+      expect(toCombined(entry)).toMatch(combined)
+      expect(toCombined(entry)).toMatch(/^[ -~]*$/)
     }),
   )
 })

@@ -1,0 +1,78 @@
+import { createWriteStream } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { messageOf } from '../../show.ts'
+import { Output } from '../output.ts'
+
+/** Readable by the group, such as adm, and by nobody else: it names clients. */
+const MODE = 0o640
+
+type Say = (line: string) => void
+
+/** An access log that is appended to a file. */
+export class LogFile {
+  readonly path: string
+  readonly #say: Say
+  #output: Output
+  #isClosed = false
+  /** One at a time: the last signal decides which file counts. */
+  #reopened: Promise<void> = Promise.resolve()
+
+  private constructor(path: string, say: Say, output: Output) {
+    this.path = path
+    this.#say = say
+    this.#output = output
+  }
+
+  /** @throws {Error} with a one-line message if the file cannot be opened */
+  static async open(path: string, say: Say): Promise<LogFile> {
+    return new LogFile(path, say, await openOutput(path, say))
+  }
+
+  readonly write = (line: string): void => this.#output.write(line)
+
+  /** Opens the path again, after a rotation has renamed the file. If that fails, the old file is still written. */
+  async reopen(): Promise<void> {
+    this.#reopened = this.#reopened.then(() => this.#reopen())
+    await this.#reopened
+  }
+
+  async #reopen(): Promise<void> {
+    if (this.#isClosed) return
+    try {
+      const next = await openOutput(this.path, this.#say)
+      const old = this.#isClosed ? next : this.#output
+      if (!this.#isClosed) this.#output = next
+      void old.end()
+    } catch (error) {
+      this.#say(`${messageOf(error)}; still writing to the old file`)
+    }
+  }
+
+  /** Closes the file. Resolves when all lines have been written. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#output.end()
+  }
+}
+
+async function openOutput(path: string, say: Say): Promise<Output> {
+  try {
+    const file = await open(path, 'a', MODE)
+    return new Output(createWriteStream(path, { fd: file }), say)
+  } catch (error) {
+    throw new Error(`--log-file: cannot open ${path}: ${reasonOf(error)}`, { cause: error })
+  }
+}
+
+function reasonOf(error: unknown): string {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'ENOENT':
+      return 'no such directory'
+    case 'EACCES':
+      return 'permission denied'
+    case 'EISDIR':
+      return 'it is a directory'
+    default:
+      return messageOf(error)
+  }
+}

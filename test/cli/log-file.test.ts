@@ -1,0 +1,145 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, watch, writeFileSync } from 'node:fs'
+import http from 'node:http'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { keepAliveAgent, send } from '../helpers/http.ts'
+import { temporaryDirectory } from '../helpers/temporary.ts'
+import { Command } from './command.ts'
+import { startBackend } from './service/support.ts'
+
+/** A folder whose changes a test can await. */
+class Folder {
+  readonly path = temporaryDirectory()
+  #wake: () => void = () => undefined
+
+  constructor() {
+    const changes = watch(this.path, () => this.#wake())
+    onTestFinished(() => changes.close())
+  }
+
+  of(name: string): string {
+    return join(this.path, name)
+  }
+
+  read(name: string): string {
+    return existsSync(this.of(name)) ? readFileSync(this.of(name), 'utf8') : ''
+  }
+
+  async until(isSo: () => boolean): Promise<void> {
+    while (!isSo()) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
+  }
+}
+
+async function start(folder: Folder, ...options: readonly string[]) {
+  const { port: backend } = await startBackend()
+  const log = ['--requests', 'every', '--log-file', folder.of('access.log')]
+  const command = Command.start('--listen', '127.0.0.1:0', ...log, ...options, String(backend))
+  const port = await command.port()
+  const ask = (path: string, headers: http.OutgoingHttpHeaders = {}) =>
+    send(http.get({ port, path, headers, host: '127.0.0.1', agent: false }))
+  return { command, port, ask }
+}
+
+const count = (text: string) => text.split('\n').length - 1
+
+describe.each([1, 2])('--log-file; workers: %i', (workers) => {
+  test('is opened again by SIGUSR1, and no line is lost', async () => {
+    const folder = new Folder()
+    const { command, port } = await start(folder, '--workers', String(workers))
+    // Text is the default.
+    expect(statSync(folder.of('access.log')).mode & 0o777).toBe(0o640 & ~process.umask())
+    let isOver = false
+    let sent = 0
+    const clients = Array.from({ length: 4 }, async () => {
+      const agent = keepAliveAgent(1)
+      for (; !isOver; sent++) await send(http.get({ port, agent, path: '/busy', host: '127.0.0.1' }))
+    })
+    for (let i = 1; i <= 3; i++) {
+      await folder.until(() => count(folder.read('access.log')) > 10)
+      renameSync(folder.of('access.log'), folder.of(`access.log.${i}`))
+      command.signal('SIGUSR1')
+    }
+    await folder.until(() => count(folder.read('access.log')) > 10)
+    isOver = true
+    await Promise.all(clients)
+    command.signal('SIGTERM')
+    expect(await command.exited).toBe(0)
+    const texts = readdirSync(folder.path).map((name) => folder.read(name))
+    expect(texts).toHaveLength(4)
+    const lines = texts.flatMap((text) => text.split('\n').filter((line) => line !== ''))
+    for (const line of lines) expect(line).toMatch(/"GET \/busy HTTP\/1\.1" 200 \S+ \S+ms \d+\/\d+ \+0 - ok$/)
+    expect(lines).toHaveLength(sent)
+  })
+})
+
+test('a log file that cannot be opened ends the start, or the reload, with a line', async () => {
+  const folder = new Folder()
+  const { port: backend } = await startBackend()
+  const config = folder.of('badass.json')
+  const write = (logFile: string) =>
+    writeFileSync(config, JSON.stringify({ listen: '127.0.0.1:0', backends: [backend], logFile }))
+  write('none/access.log')
+  const failed = Command.start('--config', config)
+  expect(await failed.exited).toBe(1)
+  expect(failed.stderr).toContain(
+    `badass: --log-file: cannot open ${folder.of('none/access.log')}: no such directory\n`,
+  )
+  write('access.log')
+  const command = Command.start('--config', config)
+  await command.port()
+  mkdirSync(folder.of('folder'))
+  write('folder')
+  command.signal('SIGHUP')
+  await command.said(`badass: not reloaded: --log-file: cannot open ${folder.of('folder')}: it is a directory\n`)
+  // The old file is gone, and its place is taken.
+  renameSync(folder.of('access.log'), folder.of('access.log.1'))
+  mkdirSync(folder.of('access.log'))
+  command.signal('SIGUSR1')
+  await command.said('it is a directory; still writing to the old file\n')
+})
+
+const LOGROTATE = '/usr/sbin/logrotate'
+const GOACCESS = '/usr/bin/goaccess'
+const has = (program: string) => Boolean(process.env.CI) || existsSync(program)
+
+test.runIf(has(LOGROTATE))('logrotate rotates it', async () => {
+  const folder = new Folder()
+  const { command, ask } = await start(folder)
+  const config = folder.of('logrotate.conf')
+  const rules = 'rotate 3\nmissingok\npostrotate\nkill -USR1'
+  writeFileSync(config, `"${folder.of('access.log')}" {\n${rules} ${command.pid}\nendscript\n}\n`, { mode: 0o644 })
+  for (let i = 1; i <= 2; i++) {
+    await ask(`/${i}`)
+    await folder.until(() => folder.read('access.log').includes(`/${i} `))
+    execFileSync(LOGROTATE, ['--force', '--state', folder.of('state'), config])
+    await folder.until(() => existsSync(folder.of('access.log')))
+  }
+  await ask('/3')
+  await folder.until(() => folder.read('access.log').includes('/3 '))
+  const logs = ['access.log.2', 'access.log.1', 'access.log'].map((name) => /GET (\S+)/.exec(folder.read(name))?.[1])
+  expect(logs).toEqual(['/1', '/2', '/3'])
+})
+
+test.runIf(has(GOACCESS))('goaccess reads the combined format', async () => {
+  const folder = new Folder()
+  const { command, ask } = await start(folder, '--log', 'combined')
+  const headers = { referer: 'http://a.example/"x"', 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64) Firefox/130.0' }
+  for (const path of ['/one', '/one', '/two?a=b']) await ask(path, headers)
+  command.signal('SIGTERM')
+  expect(await command.exited).toBe(0)
+  const [line] = folder.read('access.log').split('\n')
+  const time = String.raw`\[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0000\]`
+  expect(line).toMatch(new RegExp(`^127\\.0\\.0\\.1 - - ${time} "GET /one HTTP/1\\.1" 200 \\d+ "http://a\\.example/`))
+  const report = folder.of('report.json')
+  execFileSync(GOACCESS, [folder.of('access.log'), '--log-format=COMBINED', '-o', report, '--no-global-config'], {
+    stdio: 'ignore',
+  })
+  const { general, requests } = JSON.parse(readFileSync(report, 'utf8'))
+  expect(general).toMatchObject({ valid_requests: 3, failed_requests: 0 })
+  expect(requests.data.map(({ data }: { data: string }) => data).sort()).toEqual(['/one', '/two?a=b'])
+})
