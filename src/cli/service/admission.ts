@@ -24,6 +24,8 @@ export class Admission {
   readonly #capacity: Capacity
   readonly #headers: HeaderStage
   readonly #terminator: TlsTerminator
+  /** There is a limit for each client. */
+  #countsClients = false
   #handshakeFailures = 0
 
   constructor({ serve, limits, say, ticketKeys }: AdmissionContext) {
@@ -47,10 +49,9 @@ export class Admission {
   use(certificates: Certificates | undefined, config: Config): void {
     const { limits, proxyProtocol, maxConnections, maxConnectionsPerClient } = config
     const { headTimeout } = limits
-    // The client must be known before its handshake.
-    const early = maxConnectionsPerClient === undefined ? undefined : proxyProtocol
-    this.#headers.use(early, headTimeout)
-    this.#terminator.use(certificates, { headTimeout, proxyProtocol: early ? undefined : proxyProtocol })
+    this.#countsClients = maxConnectionsPerClient !== undefined
+    this.#headers.use(proxyProtocol, headTimeout)
+    this.#terminator.use(certificates, { headTimeout })
     this.#capacity.use(maxConnections, certificates, proxyProtocol)
     this.#limits.use(certificates, config)
   }
@@ -58,11 +59,14 @@ export class Admission {
   /** `isTls`: the client speaks TLS. */
   take(socket: net.Socket, isTls: boolean): void {
     if (!this.#capacity.take(socket, isTls)) return
-    this.#headers.take(socket, () => {
+    const next = () => {
       if (!this.#limits.takeConnection(socket, isTls)) return
       if (isTls) this.#terminator.take(socket)
       else this.#serve(socket)
-    })
+    }
+    // Without TLS, the proxy reads the header, unless the client must be known before.
+    if (isTls || this.#countsClients) this.#headers.take(socket, next)
+    else next()
   }
 
   /** Resolves when no PROXY header and no handshake is under way, or after `ms`. */

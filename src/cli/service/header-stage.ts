@@ -1,7 +1,7 @@
 import net from 'node:net'
 import { behindProxy } from '../../index.ts'
 
-/** Reads the PROXY headers of accepted sockets, for a limit that counts the clients which they name. */
+/** Reads the PROXY headers of accepted sockets: before TLS, and for a limit that counts the clients which they name. */
 export class HeaderStage {
   readonly #refused: (socket: net.Socket) => void
   /** Sockets whose header is awaited, with what to do then. */

@@ -188,6 +188,46 @@ test('an upgraded connection behind a trusted proxy counts until it closes', asy
   await backend.next()
 })
 
+test('what is answered without a backend is counted until it is answered', async () => {
+  const started = await startService({
+    backends: [await startBackend()],
+    maxConnectionsPerClient: 1,
+    requests: 'every',
+    trust: [host],
+    redirectHttps: 443,
+  })
+  const proxy = await connect(started.port)
+  for (let i = 0; i < 5; i++) {
+    proxy.write(`GET /${i} HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n`)
+    await proxy.until(`https://a/${i}\r\n`)
+  }
+  proxy.write('GET / HTTP/1.1\r\nHost: \x01\r\n\r\n')
+  expect(await proxy.ended()).not.toContain(' 429 ')
+  expect(started.service.counters.limitedRequests).toBe(0)
+})
+
+test('a reload between PROXY header and handshake breaks no connection', async () => {
+  const files = certificateFiles()
+  const given = { backends: [await startBackend()], tls: [files], proxyProtocol: [host] }
+  const started = await startService({ ...given, maxConnectionsPerClient: 2 })
+  const listen = [{ port: 0, host }]
+  for (const next of [given, { ...given, maxConnectionsPerClient: 2 }]) {
+    const socket = net.connect(started.port, host)
+    onTestFinished(() => void socket.destroy())
+    await new Promise<void>((resolve) => socket.write('PROXY ', () => resolve()))
+    // It has been accepted when a later one is served.
+    const later = net.connect(started.port, host)
+    later.write(LINE)
+    const overTls = (under: net.Socket) =>
+      get({ ca: certificate().cert } as object, {}, ((options: object) =>
+        https.request({ ...options, agent: undefined, socket: under } as object)) as never)
+    expect((await overTls(later)).status).toBe(200)
+    await started.service.reload(configOf({ ...next, listen }))
+    socket.write(LINE.slice('PROXY '.length))
+    expect((await overTls(socket)).status).toBe(200)
+  }
+})
+
 test('clients of a Unix socket are not limited', async () => {
   const path = join(temporaryDirectory(), 'x.sock')
   await startService({ listen: [{ path }], backends: [await startBackend()], maxConnectionsPerClient: 1 })
