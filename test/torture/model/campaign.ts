@@ -8,6 +8,7 @@ import { checkAll } from './invariants.ts'
 import type { Network } from './network.ts'
 import { type Setup, setup } from './setup.ts'
 import { listeners, Stage } from './stage.ts'
+import { failedWith, Trouble } from './trouble.ts'
 
 /** One run as plain data, as in a counter-example and in cases.ts. */
 export interface Case {
@@ -68,9 +69,7 @@ export class Campaign {
 
   /** Throws with the case if an invariant is broken. */
   async play(setup: Setup, commands: Iterable<Act>): Promise<void> {
-    const trouble: string[] = []
-    const heard = (cause: unknown) => void trouble.push(cause instanceof Error ? `${cause.stack}` : String(cause))
-    for (const event of TROUBLE) process.on(event, heard)
+    const trouble = new Trouble()
     const before = listeners(process)
     const spy = vi.spyOn(StateMachine.prototype, 'enter')
     const stage = new Stage(setup, this.#open(setup))
@@ -81,15 +80,14 @@ export class Campaign {
       const entered = spy.mock.calls.map(([state]) => state)
       checkAll(stage, entered)
       expect([listeners(process), listeners(stage.server)]).toEqual([before, stage.serverListeners])
-      if (trouble.length > 0) throw new Error(`uncaught in the process: ${trouble.join('; ')}`)
+      trouble.check()
       this.#count(stage, entered)
     } catch (cause) {
-      const message = cause instanceof Error ? cause.message : String(cause)
-      throw new Error(`${message}\n  case: ${JSON.stringify({ setup, acts: stage.did } satisfies Case)}`, { cause })
+      throw failedWith(cause, { setup, acts: stage.did } satisfies Case)
     } finally {
       await stage.dispose()
       spy.mockRestore()
-      for (const event of TROUBLE) process.off(event, heard)
+      trouble.stop()
     }
   }
 
@@ -100,9 +98,6 @@ export class Campaign {
     for (const what of [...entered, ...seen.flatMap(({ error }) => error?.code ?? [])]) this.#reached.add(what)
   }
 }
-
-/** Errors that reach the process instead of a connection. */
-const TROUBLE = ['uncaughtExceptionMonitor', 'unhandledRejection', 'warning']
 
 const MANY = 3_000
 const STATES = ['Routing', 'Connecting', 'AwaitingResponse', 'Modifying', 'Tunnelling', 'HandedOver', 'Replying']

@@ -49,6 +49,16 @@ export class Port {
     this.#wake()
   }
 
+  /** Ends a `want` that nothing has answered yet. */
+  unwant(): void {
+    this.#isWanted = false
+  }
+
+  /** Whether nothing waits to be read. */
+  get isEmpty(): boolean {
+    return this.#length === 0 && !this.#hasFin && !this.#isBroken
+  }
+
   write(bytes: Buffer, done: Done): void {
     if (this.#isBroken) return this.#failWrite(done)
     if (bytes.length === 0) return done()
@@ -57,7 +67,8 @@ export class Port {
       setImmediate(() => this.#break())
       return done()
     }
-    this.peer.#inbox.push(bytes)
+    // A writer may reuse its buffer once the write is done.
+    this.peer.#inbox.push(Buffer.from(bytes))
     this.peer.#length += bytes.length
     this.peer.#wake()
     if (this.peer.#length <= this.#capacity) done()
