@@ -6,17 +6,14 @@ import { connect } from '../helpers/net.ts'
 import { bindSocket } from '../helpers/passed-socket.ts'
 import { GET } from '../helpers/proxy.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
-import { certificate, connectTls } from '../helpers/tls.ts'
+import { certificate, connectTls, saveCertificate } from '../helpers/tls.ts'
 import { Command } from './command.ts'
 import { type Got, get, portOf, startBackend } from './service/support.ts'
 
 const LOOPBACK = '127.0.0.1:0'
 
 function certificateOptions(): string[] {
-  const directory = temporaryDirectory()
-  const files = { cert: join(directory, 'cert.pem'), key: join(directory, 'key.pem') }
-  writeFileSync(files.cert, certificate().cert)
-  writeFileSync(files.key, certificate().key)
+  const files = saveCertificate(certificate())
   return ['--tls-cert', files.cert, '--tls-key', files.key]
 }
 

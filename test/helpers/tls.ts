@@ -1,12 +1,13 @@
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import tls from 'node:tls'
 import { onTestFinished } from 'vitest'
 import { Peer } from './net.ts'
+import { temporaryDirectory } from './temporary.ts'
 
 export interface Certificate {
   key: Buffer
@@ -28,6 +29,14 @@ export function makeCertificate(names: readonly string[] = LOOPBACK): Certificat
   } finally {
     rmSync(folder, { recursive: true })
   }
+}
+
+/** Writes a certificate and its key into a directory. Returns their paths. */
+export function saveCertificate({ cert, key }: Certificate, directory = temporaryDirectory()) {
+  const files = { cert: join(directory, 'cert.pem'), key: join(directory, 'key.pem') }
+  writeFileSync(files.cert, cert)
+  writeFileSync(files.key, key)
+  return files
 }
 
 let made: Certificate | undefined

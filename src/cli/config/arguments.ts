@@ -14,6 +14,7 @@ const OPTIONS: readonly (readonly [flags: string, isList?: true])[] = [
   ['--route <route>', true],
   ['--tls-cert <file>', true],
   ['--tls-key <file>', true],
+  ['--tls-min-version <version>'],
   ['--forwarded [form]'],
   ['--request-id'],
   ['--redirect-https [port]'],

@@ -119,6 +119,8 @@ export interface Config extends PoolSettings {
   proxyProtocol?: string[]
   /** Certificates with their keys, for the listeners with TLS. */
   tls: { cert: Pem; key: Pem }[]
+  /** The oldest version of TLS that clients may use. Undefined: Node's, which is 1.2. */
+  tlsMinVersion?: '1.2' | '1.3'
   admin: { listen: Address; token: string | undefined } | undefined
   /** Whether X-Request-Id and traceparent are set. */
   requestId: boolean

@@ -3,6 +3,8 @@ import type { Given } from './given.ts'
 import type { Settings } from './settings.ts'
 
 const HTTPS_PORT = 443
+/** Settings of the listeners with TLS. */
+const OF_TLS = ['tlsMinVersion'] as const
 
 /** The listeners, each with or without TLS. If none is marked, certificates are for all of them. */
 export function listenersOf({ listen = [{ port: 8080 }], tls = [] }: Settings): Address[] {
@@ -30,6 +32,10 @@ export function* listenMistakes(given: Given): Generator<string> {
   for (const [i, address] of tls?.length ? [] : (listen ?? []).entries()) {
     const without = given.line.listen ? '--tls-cert and --tls-key' : 'tls'
     if (address.tls) yield `${nameOf(['listen', i, 'tls'])}: has no effect without ${without}`
+  }
+  for (const key of tls?.length ? [] : OF_TLS) {
+    const without = given.line[key] === undefined ? 'tls' : '--tls-cert and --tls-key'
+    if (settings[key] !== undefined) yield `${placeOf(key)}: has no effect without ${without}`
   }
   if (settings.redirectHttps) yield* redirectMistakes(given)
 }

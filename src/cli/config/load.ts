@@ -207,6 +207,7 @@ function configFrom(
     ...(rest.proxyProtocol && { proxyProtocol: rest.proxyProtocol }),
     ...(httpsPort && { redirectHttps: httpsPort }),
     tls: rest.tls ?? [],
+    ...(rest.tlsMinVersion && { tlsMinVersion: rest.tlsMinVersion }),
     admin: admin && { listen: admin, token },
     log: rest.log ?? (rest.logFile === undefined ? 'none' : 'text'),
     ...(rest.logFile !== undefined && { logFile: rest.logFile }),

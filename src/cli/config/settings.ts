@@ -116,6 +116,7 @@ export const SETTINGS = {
     return list?.length === 0 ? place.report(`expected one or more, each ${NETWORK.expected}, got an empty list`) : list
   }) as is.Reader<string[]>,
   tls: is.listOf(CERTIFICATE),
+  tlsMinVersion: is.oneOf('1.2', '1.3'),
   admin: is.orText(syntax.splitAdmin, ADMIN),
   adminTokenFile: is.path,
   log: is.oneOf('none', 'text', 'json', 'combined'),

@@ -12,24 +12,30 @@ interface Pair {
   key: Buffer
 }
 
-/** Certificates with their keys. The first is the default, for clients without a matching server name. */
+/** What all handshakes have in common. */
+export type HandshakeRules = Pick<Config, 'tlsMinVersion'>
+
+/** Certificates with their keys, and the rules of the handshakes that use them. The first is the default, for clients without a matching server name. */
 export class Certificates {
   readonly #pairs: readonly [Pair, ...Pair[]]
+  readonly #rules: tls.SecureContextOptions
 
-  private constructor(pairs: readonly [Pair, ...Pair[]]) {
+  private constructor(pairs: readonly [Pair, ...Pair[]], rules: tls.SecureContextOptions) {
     this.#pairs = pairs
+    this.#rules = rules
   }
 
   /** Reads at least one pair. @throws {ConfigError} on the first of them that cannot be used */
-  static async load(given: Config['tls']): Promise<Certificates> {
-    const pairs = await Promise.all(given.map(loadPair))
-    return new Certificates(pairs as unknown as readonly [Pair, ...Pair[]])
+  static async load(given: Config['tls'], { tlsMinVersion }: HandshakeRules = {}): Promise<Certificates> {
+    const rules = tlsMinVersion === undefined ? {} : ({ minVersion: `TLSv${tlsMinVersion}` } as const)
+    const pairs = await Promise.all(given.map((pair) => loadPair(pair, rules)))
+    return new Certificates(pairs as unknown as readonly [Pair, ...Pair[]], rules)
   }
 
-  /** The first pair, as options of `tls.createServer`. */
-  get first(): { cert: Buffer; key: Buffer } {
+  /** The first pair with the rules, as options of `tls.createServer`. */
+  get first(): tls.SecureContextOptions & { cert: Buffer; key: Buffer } {
     const { cert, key } = this.#pairs[0]
-    return { cert, key }
+    return { ...this.#rules, cert, key }
   }
 
   /** For people: the names of each certificate, and the time of its end. */
@@ -48,7 +54,7 @@ export class Certificates {
   }
 }
 
-async function loadPair(given: Config['tls'][number]): Promise<Pair> {
+async function loadPair(given: Config['tls'][number], rules: tls.SecureContextOptions): Promise<Pair> {
   const [cert, key] = await Promise.all([readPem('tls', given.cert), readPem('tls', given.key)])
   const name = (which: 'cert' | 'key') => (isPath(given[which]) ? show(given[which]) : `the text of ${which}`)
   const parse = <T>(which: 'cert' | 'key', expected: string, make: () => T): T => {
@@ -65,7 +71,7 @@ async function loadPair(given: Config['tls'][number]): Promise<Pair> {
     throw new ConfigError(`tls: expected the key of ${name('cert')}, got ${name('key')}`)
   }
   // OpenSSL also checks the rest of the chain, and refuses keys that are too small.
-  const context = parse('cert', 'a certificate, with its chain', () => tls.createSecureContext({ cert, key }))
+  const context = parse('cert', 'a certificate, with its chain', () => tls.createSecureContext({ ...rules, cert, key }))
   return { certificate, context, cert, key }
 }
 

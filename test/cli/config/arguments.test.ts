@@ -162,6 +162,8 @@ const MISTAKES: [line: string, message: string][] = [
   ['--tls-cert a 3001', '--tls-cert: got 1, but 0 of --tls-key'],
   ['--tls-key b --tls-cert a --tls-key c 3001', '--tls-key: got 2, but 1 of --tls-cert'],
   ['--tls-cert= --tls-key=b 3001', "--tls-cert: expected a path, or PEM as text or bytes, got ''"],
+  ['--tls-min-version 1.1 --tls-cert a --tls-key b 3001', "--tls-min-version: expected 1.2 or 1.3, got '1.1'"],
+  ['--tls-min-version 1.3 3001', alone('--tls-min-version', '--tls-cert and --tls-key')],
   ['--admin unix:/x 3001', "--admin: expected [HOST:]PORT, got 'unix:/x'"],
   ['--admin 70000 3001', "--admin: port: expected an integer from 0 to 65535, got '70000'"],
   ['--log xml 3001', "--log: expected none, text, json or combined, got 'xml'"],
@@ -293,6 +295,10 @@ const RIGHT: [line: string, changed: Partial<Config>][] = [
   ['--algorithm hash --key path 3001', { algorithm: 'hash', key: 'path', ...EVERY }],
   ['--http2 pass 3001', { http2: 'pass' }],
   ['--http2 refuse 3001', { http2: 'refuse' }],
+  [
+    '--tls-min-version 1.3 --tls-cert a --tls-key b 3001',
+    { listen: [{ port: 8080, tls: true }], tls: [{ cert: 'a', key: 'b' }], tlsMinVersion: '1.3' },
+  ],
   [
     '--tls-cert a --tls-cert b --tls-key c --tls-key d 3001',
     {

@@ -58,6 +58,10 @@ const same: [given: object, line: string][] = [
   [{ backends: 1, rate: '100/s,burst=5' }, '1 --rate 100/s,burst=5'],
   [{ backends: 1, rate: { limit: '600/m' } }, '1 --rate 600/m'],
   [{ backends: 1, maxConnections: 5, idleTimeout: '2h' }, '1 --max-connections 5 --idle-timeout 2h'],
+  [
+    { backends: 1, tls: { cert: '/a', key: '/b' }, tlsMinVersion: '1.2' },
+    '1 --tls-cert /a --tls-key /b --tls-min-version 1.2',
+  ],
   [{ backends: 1, lenientResponses: true }, '1 --lenient-responses'],
   [{ backends: 'dns:a:1', dns: { servers: '::1', interval: '5s' } }, 'dns:a:1 --dns-server ::1 --dns-interval 5s'],
   [{ backends: 'dns:a:1', dns: { hold: '1m' } }, 'dns:a:1 --dns-hold 60s'],

@@ -26,6 +26,7 @@ const MISTAKES: [text: string, lines: string[]][] = [
     ],
   ],
   ['{"listen": [1, { "port": 2, "tls": true }], "backends": 3}', ['listen[1].tls: has no effect without tls']],
+  ['{"tlsMinVersion": "1.3", "backends": 3}', ['tlsMinVersion: has no effect without tls']],
   [
     '{"listen": { "port": 1, "tls": false }, "tls": { "cert": "a", "key": "b" }, "backends": 3}',
     ['tls.cert: has no effect without a listener with TLS'],

@@ -15,7 +15,13 @@ import { Backend, connect, type Peer } from '../../helpers/net.ts'
 import { expectNoWarnings, GET, OK } from '../../helpers/proxy.ts'
 import { LINE } from '../../helpers/proxy-header.ts'
 import { temporaryDirectory } from '../../helpers/temporary.ts'
-import { type Certificate, certificate, connectTls, makeCertificate } from '../../helpers/tls.ts'
+import {
+  type Certificate,
+  certificate,
+  connectTls,
+  makeCertificate,
+  saveCertificate as save,
+} from '../../helpers/tls.ts'
 import { turn } from '../../helpers/turns.ts'
 import { ADMIN, configOf, endWith, get, Lines, STICKY, startBackend, startService } from './support.ts'
 
@@ -23,14 +29,6 @@ expectNoWarnings()
 
 const exact = makeCertificate(['DNS:www.a.test'])
 const wildcard = makeCertificate(['DNS:*.a.test', 'DNS:b.test'])
-
-/** Writes a certificate and its key into a new directory. */
-function save({ cert, key }: Certificate, directory = temporaryDirectory()): { cert: string; key: string } {
-  const files = { cert: join(directory, 'cert.pem'), key: join(directory, 'key.pem') }
-  writeFileSync(files.cert, cert)
-  writeFileSync(files.key, key)
-  return files
-}
 
 /** Returns the names of the certificate that a client gets. */
 async function namesAt(port: number, servername?: string): Promise<string | undefined> {
