@@ -100,6 +100,7 @@ export const RIGHT_CHUNKS: readonly [bytes: string, body: string][] = [
 export const WRONG_CHUNKS = [
   ...['0x5', ' 5', '5 ', '+5', '-5', '5\t', '5\x0b', '5.', '5,', '5 ;a', '\x005', '5\0', '', 'g', '5h', '\xb5'],
   ...['00000000000000005', '10000000000000005', 'FFFFFFFFFFFFFFFF', '100000005', '20000000000000', '5;a\0', '5;a\x7f'],
+  ...['0X5', '0x05', '0x10'],
   ...['5;a\nb', '5;a\rb', '5;\n', '5\n', '5\r', '5\r\r'],
 ].map((size) => `${size}\r\nhello\r\n0\r\n\r\n`)
 
