@@ -194,7 +194,7 @@ export class BodyScanner {
     if (byte === CR) return this.#enter(BODY_END, i)
     if (!(CLASS[byte]! & TOKEN)) return this.#bad('BAD_TRAILER', byte, i)
     if (++this.#count > this.#maxTrailer) return this.#fail('TRAILER_TOO_LARGE', i)
-    this.#name = lower(byte)
+    this.#name = comparable(byte)
     return this.#enter(TRAILER_NAME, i)
   }
 
@@ -208,7 +208,7 @@ export class BodyScanner {
         return this.#enter(TRAILER_VALUE, i)
       }
       if (!(CLASS[byte]! & TOKEN)) return this.#bad('BAD_TRAILER', byte, i)
-      if (this.#name.length <= LONGEST_FORBIDDEN) this.#name += lower(byte)
+      if (this.#name.length <= LONGEST_FORBIDDEN) this.#name += comparable(byte)
     }
     return length
   }
@@ -251,8 +251,11 @@ function hexValue(byte: number): number {
   return byte <= 0x39 ? byte - 0x30 : (byte | 0x20) - 0x57
 }
 
-function lower(byte: number): string {
-  return String.fromCharCode(byte).toLowerCase()
+/** A byte of a trailer's name: origins that read fields as CGI variables (RFC 3875 4.1.18) take `a_b` for `A-B`. */
+function comparable(byte: number): string {
+  return String.fromCharCode(byte)
+    .toLowerCase()
+    .replace(/[^a-z\d]/, '-')
 }
 
 function readLimit(name: string, value: number): number {

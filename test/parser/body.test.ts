@@ -105,6 +105,13 @@ describe('bodies', () => {
       'X-Forwarded',
       'x-forwarded-for',
       'X-Forwarded-Something-Long',
+      'Client-Cert',
+      'client-cert-CHAIN',
+      // To origins that read fields as CGI variables, these are the same.
+      'Client_Cert',
+      'client.cert!chain',
+      'content_length',
+      'X_Forwarded_For',
     ].map((name): [string, string, string] => ['FORBIDDEN_TRAILER', 'TrailerName', `0\r\n${name}▸: a\r\n\r\n`]),
     ['TRAILER_TOO_LARGE', 'TrailerStart', '0\r\na: b\r\n▸c: d\r\n\r\n', { maxTrailerBytes: 6 }],
     ['TRAILER_TOO_LARGE', 'TrailerValue', '0\r\na: b▸bbbb\r\n', { maxTrailerBytes: 4 }],

@@ -130,6 +130,7 @@ export const CONNECTION: Case[] = [
     ],
     ...['Host', 'content-length', 'Transfer-Encoding', 'COOKIE', 'Authorization', 'Forwarded', 'Via', 'X-Real-IP'],
     ...['X-Client-IP', 'True-Client-IP', 'CF-Connecting-IP', 'X-Forwarded', 'x-forwarded-for', 'X-Forwarded-Port'],
+    ...['Client-Cert', 'close, client-cert-chain'],
     ...['close, X-Forwarded-For', 'x-forwarded-proto,', ',Host', 'close\t,\tcookie'],
   ].map((value) => withFields(`Connection: ${value}`, ['Host: a', `Connection: ▸${value}`], rule('BAD_CONNECTION'))),
   withFields(

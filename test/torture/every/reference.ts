@@ -12,8 +12,14 @@ const CHUNK_LINE = new RegExp(`^([\\da-fA-F]{1,16})(?:;${TEXT})?\\r\\n`)
 const CHUNK_LINE_START = new RegExp(`^(?:[\\da-fA-F]{1,16}(?:;${TEXT})?\\r?)?$`)
 const TRAILERS = new RegExp(`^((?:${FIELD_LINE})*)\\r\\n`)
 const TRAILERS_START = new RegExp(`^(?:${FIELD_LINE})*(?:\\r|${TOKEN}(?::${TEXT}\\r?)?)?$`)
-const FORBIDDEN_TRAILER =
-  /^(?:(?:content-length|transfer-encoding|host|cookie|authorization|forwarded|via|x-real-ip|x-client-ip|true-client-ip|cf-connecting-ip):|x-forwarded)/im
+/** Any punctuation may stand for a hyphen. */
+const FORBIDDEN_TRAILER = new RegExp(
+  '^(?:(?:content-length|transfer-encoding|host|cookie|authorization|forwarded|via|x-real-ip|x-client-ip|true-client-ip|cf-connecting-ip|client-cert|client-cert-chain):|x-forwarded)'.replaceAll(
+    '-',
+    '[^a-z\\d:\\s]',
+  ),
+  'im',
+)
 
 interface Fields {
   /** All values of a field, in order. */
