@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { Head } from '../parser/index.ts'
 import { after, type ClientInfo, type Dest, type ProxyError } from '../proxy/index.ts'
 import { createAlgorithm } from './algorithm.ts'
-import type { Backend } from './backend.ts'
+import type { Backend, BackendView } from './backend.ts'
 import { BackendList } from './backend-list.ts'
 import { type BackendOptions, type DnsOptions, validateBackend } from './backend-options.ts'
 import type { BackendStatus } from './backend-status.ts'
@@ -100,6 +100,11 @@ export class Balancer extends EventEmitter<BalancerEvents> {
     return after(this.#waitAgain({ home, key, waited }, error, { tried, retries }), (route) => {
       return route ?? unavailable(head, this.#retryAfter)
     })
+  }
+
+  /** The backend of a Dest that came from this balancer, or of a copy. Undefined for other values. */
+  backendOf(dest: Dest | undefined): BackendView | undefined {
+    return this.#tracker.backendOf(dest)
   }
 
   /** The status of each backend: a snapshot. */

@@ -255,3 +255,13 @@ describe('the algorithm', () => {
     expect(new Set(chooseMany(balancer, 20))).toEqual(new Set(['two']))
   })
 })
+
+it('backendOf tells the backend of its own Dests and their copies', () => {
+  const balancer = balancerOf({ backends: [A] })
+  const other = balancerOf({ backends: [A] })
+  const dest = lookUp(balancer, requestHead(), CLIENT)!
+  expect([dest, { ...dest }].map((one) => balancer.backendOf(one)?.id)).toEqual(['a', 'a'])
+  for (const one of [undefined, { port: 1 }, { port: 1, backend: { id: 'a' } }, lookUp(other, requestHead(), CLIENT)]) {
+    expect(balancer.backendOf(one)).toBeUndefined()
+  }
+})
