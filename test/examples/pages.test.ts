@@ -93,7 +93,7 @@ describe('docs/command.md', () => {
   })
 
   test('documents every metric', async () => {
-    const snapshot = { version: '', draining: false, workers: 1, restarts: 0, backends: [], removed: [] }
+    const snapshot = { version: '', draining: false, workers: 1, restarts: 0, backends: [], removed: [], requests: [] }
     const counters = addUpServices([])
     const take = async () => ({ ...snapshot, counters })
     const names = [...(await new Metrics(take, async () => '').text()).matchAll(/^# HELP (\S+)/gm)]

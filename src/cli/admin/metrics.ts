@@ -1,6 +1,8 @@
 import { Counter, Gauge, Registry } from 'prom-client'
 import type { BackendStatus } from '../../index.ts'
 import type { ServiceCounters } from '../counters.ts'
+import type { RequestCounts } from '../request-counts.ts'
+import { requestMetrics } from './request-metrics.ts'
 
 /** The state that the metrics show. */
 export interface Snapshot {
@@ -13,6 +15,7 @@ export interface Snapshot {
   backends: readonly BackendStatus[]
   /** Removed backends that still have open connections. */
   removed: readonly BackendStatus[]
+  requests: readonly RequestCounts[]
 }
 
 type Kind = typeof Counter | typeof Gauge
@@ -127,7 +130,7 @@ export class Metrics {
     const [snapshot, ofProcesses] = await Promise.all([this.#take(), this.#ofProcesses()])
     this.#registry.resetMetrics()
     for (const fill of this.#fill) fill(snapshot)
-    return (await this.#registry.metrics()) + ofProcesses
+    return `${await this.#registry.metrics()}\n${requestMetrics(snapshot.requests)}\n${ofProcesses}`
   }
 
   #addEach(rows: Row<BackendStatus>[], listOf: (from: Snapshot) => readonly BackendStatus[]): void {

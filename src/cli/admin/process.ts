@@ -16,6 +16,8 @@ function processRegistry(): Registry {
   if (!registry) {
     registry = new Registry()
     collectDefaultMetrics({ register: registry })
+    // Gauges with the suffix of counters: promtool refuses them. They are sums of other metrics.
+    for (const name of ['handles', 'requests', 'resources']) registry.removeSingleMetric(`nodejs_active_${name}_total`)
   }
   return registry
 }

@@ -1,6 +1,7 @@
 import http from 'node:http'
 import type { BackendStatus } from '../../index.ts'
 import type { ServiceCounters } from '../counters.ts'
+import type { RequestCounts } from '../request-counts.ts'
 import { readAssets } from './assets.ts'
 import { evictOldest } from './eviction.ts'
 import { type Answer, bodyOfAtMost, json, onlyHosts, onlyJson, onlyWith, refuse, sameOrigin } from './guards.ts'
@@ -58,6 +59,8 @@ export interface Workers {
 export interface AdminOptions {
   balancer: Controls
   counters(): Readonly<ServiceCounters>
+  /** The requests of each backend, as of the last `refresh` of the workers. */
+  requests(): readonly RequestCounts[]
   isDraining(): boolean
   workers?: Workers | undefined
   /** Required for every change. */
@@ -155,7 +158,7 @@ function shared<T>(make: () => Promise<T>): () => Promise<T> {
 }
 
 /** Routes that need no token. */
-function reads({ balancer, counters, isDraining, workers, version }: AdminOptions): Route[] {
+function reads({ balancer, counters, requests, isDraining, workers, version }: AdminOptions): Route[] {
   const assets = readAssets()
   const takeSnapshot = shared(async () => {
     await workers?.refresh()
@@ -167,6 +170,7 @@ function reads({ balancer, counters, isDraining, workers, version }: AdminOption
       counters: counters(),
       backends: balancer.backends,
       removed: balancer.removed,
+      requests: requests(),
     }
   })
   const metrics = new Metrics(takeSnapshot, workers ? () => workers.metrics() : processMetricsText)
@@ -181,7 +185,7 @@ function reads({ balancer, counters, isDraining, workers, version }: AdminOption
   }
   const metricsText = shared(() => metrics.text())
   const state = shared(async () => {
-    const { backends, removed, ...rest } = await takeSnapshot()
+    const { backends, removed, requests: _, ...rest } = await takeSnapshot()
     return json({
       ...rest,
       uptime: process.uptime(),

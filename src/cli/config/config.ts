@@ -122,6 +122,8 @@ export interface Config extends PoolSettings {
   /** The oldest version of TLS that clients may use. Undefined: Node's, which is 1.2. */
   tlsMinVersion?: '1.2' | '1.3'
   admin: { listen: Address; token: string | undefined } | undefined
+  /** In a worker: its requests are counted, because its primary has an admin page. */
+  countsRequests?: boolean
   /** Whether X-Request-Id and traceparent are set. */
   requestId: boolean
   log: 'none' | 'text' | 'json' | 'combined'

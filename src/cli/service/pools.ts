@@ -1,5 +1,12 @@
 import { validateBalancer } from '../../balancer/index.ts'
-import { type BackendStatus, type Balancer, type BalancerOptions, createBalancer, type KeyOf } from '../../index.ts'
+import {
+  type BackendStatus,
+  type Balancer,
+  type BalancerOptions,
+  createBalancer,
+  type Dest,
+  type KeyOf,
+} from '../../index.ts'
 import type { Controls } from '../admin/index.ts'
 import { type Config, DEFAULT_POOL, poolsOf, show } from '../config/index.ts'
 import type { Targets } from './backend-tls.ts'
@@ -91,20 +98,29 @@ export class Pools implements Controls {
 
   /** @throws {RangeError} for an unknown id */
   drain(id: string): void {
-    const { balancer, own } = this.#find(id)
+    const { balancer, own } = this.#control(id)
     balancer.drain(own)
   }
 
   /** @throws {RangeError} for an unknown id */
   ready(id: string): void {
-    const { balancer, own } = this.#find(id)
+    const { balancer, own } = this.#control(id)
     balancer.ready(own)
   }
 
   /** @throws {RangeError} for an unknown id */
   kill(id: string): number {
-    const { balancer, own } = this.#find(id)
+    const { balancer, own } = this.#control(id)
     return balancer.kill(own)
+  }
+
+  /** The pool and the backend of a Dest. `id` is that of the admin page. */
+  find(dest: Dest | undefined): { pool: string; backend: string; id: string } | undefined {
+    for (const [pool, balancer] of [...this.#balancers, ...this.#removed]) {
+      const backend = balancer.backendOf(dest)?.id
+      if (backend !== undefined) return { pool, backend, id: prefixOf(pool) + backend }
+    }
+    return undefined
   }
 
   has(id: string): boolean {
@@ -112,7 +128,7 @@ export class Pools implements Controls {
   }
 
   /** The balancer of a backend, and the backend's id in it. */
-  #find(id: string): { balancer: Balancer; own: string } {
+  #control(id: string): { balancer: Balancer; own: string } {
     for (const [name, balancer] of this.#balancers) {
       const own = id.slice(prefixOf(name).length)
       if (id.startsWith(prefixOf(name)) && balancer.backends.some((one) => one.id === own)) return { balancer, own }

@@ -1,13 +1,24 @@
 import type { ClientInfo, Connection, Head } from '../../index.ts'
 import type { Config } from '../config/index.ts'
 import type { Io } from '../output.ts'
+import type { RequestCounts } from '../request-counts.ts'
+import { RequestTotals } from '../request-totals.ts'
 import { reportHookErrors } from './hook-errors.ts'
 import { AccessLog, type Known } from './log.ts'
 import type { LogFile } from './log-file.ts'
 import { reportRefusals } from './notices.ts'
+import type { Pools } from './pools.ts'
+import { RequestCounter } from './request-counter.ts'
 
-/** The access log and the error reports of a service, as the config in force sets them. */
+/** ms between additions to the totals, so that backends which come and go take no memory if nobody reads them. */
+const TOTALS_MS = 60_000
+
+/** The access log, the error reports and the counts of requests of a service, as the config in force sets them. */
 export class Reporting {
+  readonly requests: RequestCounter
+  readonly #pools: Pools
+  readonly #totals = new RequestTotals()
+  #timer: NodeJS.Timeout | undefined
   readonly #io: Io
   readonly #isOurs: (connection: Connection) => boolean
   #log: AccessLog | undefined
@@ -16,13 +27,18 @@ export class Reporting {
   #stopRefusals: (() => void) | undefined
   #stopHookErrors: (() => void) | undefined
 
-  constructor(io: Io, isOurs: (connection: Connection) => boolean) {
+  constructor(io: Io, pools: Pools, isOurs: (connection: Connection) => boolean) {
+    this.#pools = pools
+    this.requests = new RequestCounter(pools, isOurs)
     this.#io = io
     this.#isOurs = isOurs
   }
 
   /** `file`: where the access log of this config goes instead of stdout. */
-  use({ log, proxyProtocol }: Config, file: LogFile | undefined): void {
+  use({ log, proxyProtocol, admin, countsRequests }: Config, file: LogFile | undefined): void {
+    this.requests.use(admin !== undefined || countsRequests === true)
+    // Those of a worker are in its primary.
+    if (admin) this.#timer ??= setInterval(() => this.totals, TOTALS_MS).unref()
     void this.#file?.close()
     this.#file = file
     // Report the errors of the new hooks from scratch.
@@ -37,6 +53,13 @@ export class Reporting {
     } else {
       this.#log = new AccessLog(log, this.#isOurs, this.#write)
     }
+  }
+
+  /** The requests that this process has counted. */
+  get totals(): RequestCounts[] {
+    this.#totals.add(this.requests.take())
+    this.#totals.prune(() => this.#pools.backends)
+    return this.#totals.all
   }
 
   readonly #write = (line: string): void => {
@@ -56,6 +79,8 @@ export class Reporting {
 
   /** Resolves when all lines have been written. */
   async close(): Promise<void> {
+    this.requests.use(false)
+    clearInterval(this.#timer)
     this.#log?.close()
     this.#stopRefusals?.()
     this.#stopHookErrors?.()

@@ -76,13 +76,14 @@ export class Service {
       this.pools.close()
       throw error
     }
-    this.#reporting = new Reporting(io, (connection) => this.#generations.has(connection))
+    this.#reporting = new Reporting(io, this.pools, (connection) => this.#generations.has(connection))
     const serve = (socket: net.Socket) => this.#current.serve(socket)
     this.#admission = new Admission({ serve, limits: this.#limits, say: io.say, ticketKeys: shared?.ticketKeys })
     this.#listeners = new Listeners({ accept: this.#accept, say: this.#sayLack }, shared?.reusePort)
     this.#admin = new AdminPage({
       balancer: this.pools,
       counters: () => this.counters,
+      requests: () => this.#reporting.totals,
       isDraining: () => this.isEnding,
       version: VERSION,
     })
@@ -127,6 +128,10 @@ export class Service {
   /** ms that open connections have to end during a drain. */
   get grace(): number {
     return this.#current.config.grace
+  }
+
+  get requests(): Reporting['requests'] {
+    return this.#reporting.requests
   }
 
   /** Counters since the start, across reloads. */
@@ -208,7 +213,7 @@ export class Service {
         // Start the admin page first, so that it shows the start-up.
         admin.commit()
         await this.pools.resolved()
-        this.#drainAsOthers()
+        for (const id of this.#shared?.drained ?? []) if (this.pools.has(id)) this.pools.drain(id)
         // Clients of the first listener may come before the last one listens.
         this.#admission.use(certificates, config)
       }
@@ -237,10 +242,6 @@ export class Service {
       abort()
       throw error
     }
-  }
-
-  #drainAsOthers(): void {
-    for (const id of this.#shared?.drained ?? []) if (this.pools.has(id)) this.pools.drain(id)
   }
 
   async #load(config: Config): Promise<TlsFiles> {

@@ -103,13 +103,14 @@ export class Fleet {
     const members = this.#configured.filter(({ isSilent }) => !isSilent)
     const metrics = await Promise.all(
       members.map(async (member) => {
-        const report = await soon(member.ask('report', { withMetrics }))
-        if (!report) return undefined
-        this.#take(member, report)
+        // Also a report that is late has requests which no other one has.
+        const answer = member.ask('report', { withMetrics }).then((report) => this.#take(member, report))
+        const report = await soon(answer)
         // Its replacement has the same label.
-        return member.isLeaving ? undefined : report.metrics
+        return member.isLeaving ? undefined : report?.metrics
       }),
     )
+    this.stats.prune()
     return metrics.filter((one) => one !== undefined)
   }
 
@@ -179,9 +180,10 @@ export class Fleet {
     }
   }
 
-  /** Ignores late reports: the counts of an ended worker are final. */
-  #take(member: Member, report: Report): void {
-    if (this.#members.has(member)) this.stats.update(member, report)
+  /** Ignores reports of an ended worker: its counts are final. */
+  #take(member: Member, report: Report | undefined): Report | undefined {
+    if (report && this.#members.has(member)) this.stats.update(member, report)
+    return report
   }
 
   async #admit(member: Member): Promise<void> {

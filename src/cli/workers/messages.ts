@@ -3,6 +3,7 @@ import { isError, messageOf } from '../../show.ts'
 import type { ProcessMetrics } from '../admin/index.ts'
 import { type Config, ConfigError } from '../config/index.ts'
 import type { ServiceCounters } from '../counters.ts'
+import type { RequestCounts } from '../request-counts.ts'
 import type { SharedContext } from '../service/index.ts'
 
 /** A config without its hooks: functions cannot be sent. */
@@ -21,12 +22,14 @@ export interface Start extends Settings, SharedContext {
   readonly loadMs: number
 }
 
-/** What a worker has counted since it started. */
+/** What a worker has counted since it started, but for its requests. */
 export interface Report {
   readonly counters: Readonly<ServiceCounters>
   readonly backends: readonly BackendStatus[]
   /** Removed backends that still have open connections. */
   readonly removed: readonly BackendStatus[]
+  /** What it has counted since its last report. */
+  readonly requests: readonly RequestCounts[]
   readonly metrics: ProcessMetrics | undefined
 }
 

@@ -53,6 +53,7 @@ export class Primary {
     this.#admin = new AdminPage({
       balancer: this.#overview,
       counters: () => this.#fleet.stats.counters,
+      requests: () => this.#fleet.stats.requests,
       isDraining: () => this.isEnding,
       version: VERSION,
       workers: this.#overview,
@@ -220,7 +221,8 @@ export class Primary {
 }
 
 function settingsOf({ hooks, ...config }: Config, listen: Address[]): Settings {
-  return { config: { ...config, listen, admin: undefined }, hasHooks: Object.keys(hooks).length > 0 }
+  const countsRequests = config.admin !== undefined
+  return { config: { ...config, listen, admin: undefined, countsRequests }, hasHooks: Object.keys(hooks).length > 0 }
 }
 
 /** Ignores errors of workers that have ended or are leaving: their replacements get the config in force. */

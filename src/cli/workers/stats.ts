@@ -1,5 +1,7 @@
 import type { BackendStatus } from '../../index.ts'
 import { addUpServices, type ServiceCounters } from '../counters.ts'
+import type { RequestCounts } from '../request-counts.ts'
+import { RequestTotals } from '../request-totals.ts'
 import type { Member } from './member.ts'
 import type { Report } from './messages.ts'
 
@@ -14,10 +16,12 @@ export class FleetStats {
   readonly #goneOfBackends = new Map<string, Counts>()
   /** The last merged list, used while no worker runs. */
   #known: BackendStatus[] = []
+  readonly #requests = new RequestTotals()
   /** A report has arrived since the last merge. The merge waits until somebody reads the list. */
   #isStale = false
 
   update(member: Member, report: Report): void {
+    this.#requests.add(report.requests)
     this.#last.set(member, report)
     this.#isStale = true
   }
@@ -36,6 +40,16 @@ export class FleetStats {
 
   get counters(): ServiceCounters {
     return addUpServices([this.#gone, ...[...this.#last.values()].map(({ counters }) => counters)])
+  }
+
+  /** The requests that all workers have counted. */
+  get requests(): RequestCounts[] {
+    return this.#requests.all
+  }
+
+  /** Forgets the requests of backends that were removed a while ago. */
+  prune(): void {
+    this.#requests.prune(() => this.backends)
   }
 
   get backends(): BackendStatus[] {

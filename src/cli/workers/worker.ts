@@ -119,8 +119,8 @@ export class Worker {
     const metrics = await library?.processMetrics(String(this.#identity.number))
     const service = this.#service
     if (!service) return undefined
-    const { counters, pools } = service
-    return { counters, backends: pools.backends, removed: pools.removed, metrics }
+    const { counters, pools, requests } = service
+    return { counters, backends: pools.backends, removed: pools.removed, requests: requests.take(), metrics }
   }
 
   /** On SIGTERM: only the primary knows whether the whole group got it. */

@@ -56,7 +56,13 @@ test('evicts idle clients before a request in progress', async () => {
 test('answers a probe while all other requests wait, and after a reload', async () => {
   const { workers, waiting, answer } = slowWorkers()
   const { port, ask, server } = await startAdmin({ isDraining: () => true })
-  const options = { balancer: new NotedBalancer([]), counters: () => COUNTERS, isDraining: () => false, version: '' }
+  const options = {
+    balancer: new NotedBalancer([]),
+    counters: () => COUNTERS,
+    requests: () => [],
+    isDraining: () => false,
+    version: '',
+  }
   server.answerAs(new AdminServer({ ...options, workers, token: TOKEN }))
   let requests = 0
   server.on('request', () => requests++)

@@ -1,5 +1,6 @@
 import { register } from 'prom-client'
 import { expect, test } from 'vitest'
+import { countStatus, HISTOGRAMS, noRequests, observe } from '../../../src/cli/request-counts.ts'
 import { COUNTERS, startAdmin, statusOf } from './support.ts'
 
 interface Sample {
@@ -124,16 +125,41 @@ test('the metrics show the state', async () => {
     }
   }
   const own = [...metrics.keys()].filter((name) => name.startsWith('badass_'))
-  expect(own).toHaveLength(2 + Object.keys(totals).length + 13)
+  expect(own).toHaveLength(2 + Object.keys(totals).length + 13 + 1 + HISTOGRAMS.length)
 })
 
 test('names and types agree, and each metric has a help text', async () => {
   const metrics = await scrape(await startAdmin())
   for (const [name, { type, help }] of metrics) {
-    if (name.startsWith('badass_')) expect([name, type]).toEqual([name, name.endsWith('_total') ? 'counter' : 'gauge'])
+    const expected = name.endsWith('_total') ? 'counter' : name.endsWith('_duration_seconds') ? 'histogram' : 'gauge'
+    if (name.startsWith('badass_')) expect([name, type]).toEqual([name, expected])
     expect(type).not.toBe('')
     expect(help).not.toBe('')
   }
+})
+
+test('shows the requests of each backend', async () => {
+  const strange = noRequests('api', 'say "hi" \\ to\nall {a="b"}')
+  for (const status of [200, 200, 503, undefined]) countStatus(strange, status)
+  for (const ms of [1, 3, 7_000]) observe(strange, 0, ms)
+  const metrics = await scrape(await startAdmin({ requests: () => [strange, noRequests('', '')] }))
+  const labels = { pool: strange.pool, backend: strange.backend }
+  const samplesOf = (name: string, suffix = '') => metrics.get(name)!.samples.get(name + suffix)!
+  const requests = samplesOf('badass_http_requests_total')
+  expect(requests).toHaveLength(12)
+  expect(requests.filter(({ value }) => value > 0)).toEqual([
+    { labels: { ...labels, code: '2xx' }, value: 2 },
+    { labels: { ...labels, code: '5xx' }, value: 1 },
+    { labels: { ...labels, code: 'none' }, value: 1 },
+  ])
+  const name = 'badass_connect_duration_seconds'
+  expect(samplesOf(name, '_bucket').map(({ labels: { le }, value }) => `${le} ${value}`)).toEqual([
+    ...['0.001 1', '0.0025 1', '0.005 2', '0.01 2', '0.05 2', '0.1 2', '0.5 2', '1.5 2', '5 2', '+Inf 3'],
+  ])
+  expect(samplesOf(name, '_sum')).toEqual([{ labels, value: expect.closeTo(7.004) }])
+  expect(samplesOf(name, '_count')).toEqual([{ labels, value: 3 }])
+  // Nothing was observed.
+  expect(metrics.get('badass_request_duration_seconds')!.samples.size).toBe(0)
 })
 
 test('shows CPU, memory and event loop of the process', async () => {

@@ -208,6 +208,7 @@ test('the page reports that badass is gone, and continues when it is back', asyn
   const again = new AdminServer({
     balancer,
     counters: () => COUNTERS,
+    requests: () => [],
     isDraining: () => true,
     token: TOKEN,
     version: '2.0.0',

@@ -202,7 +202,13 @@ test('hides internal errors', async () => {
 })
 
 test.each(['', 'two words', 'naïve', 'a\nb'])('rejects %j as a token', (token) => {
-  const options = { balancer: new NotedBalancer([]), counters: () => COUNTERS, isDraining: () => false, version: '' }
+  const options = {
+    balancer: new NotedBalancer([]),
+    counters: () => COUNTERS,
+    requests: () => [],
+    isDraining: () => false,
+    version: '',
+  }
   expect(() => new AdminServer({ ...options, token })).toThrow(
     new TypeError('token: expected printable ASCII without spaces, at least one character'),
   )

@@ -106,6 +106,7 @@ export async function startAdmin(options: Partial<AdminOptions> = {}, backends =
   const server = new AdminServer({
     balancer,
     counters: () => COUNTERS,
+    requests: () => [],
     isDraining: () => false,
     token: TOKEN,
     version: '1.2.3',

@@ -80,7 +80,7 @@ test('prints a line without a subject again after a while', () => {
 })
 
 function reportOf(counters: Partial<Report['counters']>, ...backends: BackendStatus[]): Report {
-  return { counters: { ...COUNTERS, ...counters }, backends, removed: [], metrics: undefined }
+  return { counters: { ...COUNTERS, ...counters }, backends, removed: [], requests: [], metrics: undefined }
 }
 
 test('merges the reports of several workers', () => {
