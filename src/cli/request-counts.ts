@@ -37,7 +37,7 @@ const LENGTH = STARTS.at(-1)! + REQUEST.bounds.length + 2
 
 /** The requests of a backend. */
 export interface RequestCounts {
-  /** The pool of the backend. Empty if the request got to no pool. */
+  /** The pool of the backend. Empty without a backend of a pool. */
   readonly pool: string
   /** The id of the backend in its pool; 'own' for a user's own Dest; empty if no backend was reached. */
   readonly backend: string

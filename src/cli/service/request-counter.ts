@@ -40,7 +40,7 @@ export class RequestCounter {
     const isNew = this.#connecting.delete(connection)
     if (!this.#isOurs(connection)) return
     const { connect, firstByte, total } = times
-    const counts = this.#of(dest, connect !== undefined)
+    const counts = connect === undefined ? this.#countsOf('', '') : this.#of(dest)
     countStatus(counts, status)
     if (isNew && connect !== undefined) observe(counts, 0, connect)
     if (firstByte !== undefined) observe(counts, 1, firstByte)
@@ -48,22 +48,17 @@ export class RequestCounter {
     if (status !== 101) observe(counts, 2, total)
   }
 
-  #of(dest: Dest | undefined, isReached: boolean): RequestCounts {
-    const backend = isReached ? backendIn(dest) : undefined
-    const known = backend && this.#byBackend.get(backend)
+  #of(dest: Dest | undefined): RequestCounts {
+    const key = backendIn(dest)
+    const known = key && this.#byBackend.get(key)
     if (known) return known
-    const counts = this.#find(dest, isReached)
-    if (backend) this.#byBackend.set(backend, counts)
+    const found = this.#pools.find(dest)
+    const counts = found ? this.#countsOf(found.pool, found.backend, found.id) : this.#countsOf('', 'own')
+    if (key) this.#byBackend.set(key, counts)
     return counts
   }
 
-  #find(dest: Dest | undefined, isReached: boolean): RequestCounts {
-    const found = this.#pools.find(dest)
-    const { pool, backend, id } = found ?? { pool: '', backend: 'own', id: undefined }
-    return isReached ? this.#countsOf(pool, backend, id) : this.#countsOf(pool, '', undefined)
-  }
-
-  #countsOf(pool: string, backend: string, id: string | undefined): RequestCounts {
+  #countsOf(pool: string, backend: string, id?: string): RequestCounts {
     const key = `${pool}\0${backend}`
     const counts = this.#all.get(key) ?? noRequests(pool, backend, id)
     this.#all.set(key, counts)

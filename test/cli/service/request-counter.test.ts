@@ -47,7 +47,7 @@ test('requests are counted by pool, backend and class of status', async () => {
     'pool="default",backend="app",code="5xx"': 2,
     'pool="api",backend="a",code="4xx"': 1,
     // No connect succeeded, so no backend was reached.
-    'pool="gone",backend="",code="5xx"': 1,
+    'pool="",backend="",code="5xx"': 1,
     'pool="",backend="",code="3xx"': 1,
   })
   expect(await scrape(admin, FIRST_BYTES)).toEqual({ 'pool="default",backend="app"': 4, 'pool="api",backend="a"': 1 })
@@ -56,8 +56,7 @@ test('requests are counted by pool, backend and class of status', async () => {
   expect(await scrape(admin, DURATIONS)).toEqual({
     'pool="default",backend="app"': 4,
     'pool="api",backend="a"': 1,
-    'pool="gone",backend=""': 1,
-    'pool="",backend=""': 1,
+    'pool="",backend=""': 2,
   })
 })
 
