@@ -97,3 +97,22 @@ export async function startLighttpd(to: number): Promise<number> {
     return ['lighttpd', '-D', '-f', file]
   })
 }
+
+/** Starts a Prometheus that scrapes this address each second, until the end of the test. Returns its URL. */
+export async function startPrometheus(target: string): Promise<string> {
+  const directory = temporaryDirectory()
+  const file = join(directory, 'prometheus.yml')
+  const scrapes = [{ job_name: 'badass', static_configs: [{ targets: [target] }] }]
+  writeFileSync(file, JSON.stringify({ global: { scrape_interval: '1s' }, scrape_configs: scrapes }))
+  const data = `--storage.tsdb.path=${join(directory, 'data')}`
+  let log = ''
+  const program = await start(['prometheus', `--config.file=${file}`, data, '--web.listen-address=127.0.0.1:0'], {
+    ready: /(Server is ready)/,
+    complained: (text) => {
+      log += text
+    },
+  })
+  onTestFinished(() => program.stop())
+  const [, address] = /msg="Listening on" address=(\S+)/.exec(log)!
+  return `http://${address}/`
+}
