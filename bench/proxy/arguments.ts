@@ -20,7 +20,9 @@ export interface Arguments {
 }
 
 /** Variants of another peer, which the short form leaves out. */
-const LONG_ONLY = ['badass modify', 'badass sticky', 'badass cli', 'haproxy http pooled']
+const LONG_ONLY = [
+  ...['badass modify', 'badass sticky', 'badass cli', 'badass cli every', 'badass cli all', 'haproxy http pooled'],
+]
 
 /** @throws {Complaint} on an unknown or wrong argument */
 export function readArguments(args: string[]): Arguments {

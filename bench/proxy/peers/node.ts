@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { LISTENING, start } from '../../common/processes.ts'
-import type { Peer, Place, Running } from '../types.ts'
+import type { Peer } from '../types.ts'
 
 /** What a child process prints when it listens. */
 export interface Greeting {
@@ -17,12 +17,23 @@ function child(script: string, ...more: string[]): Peer['start'] {
   }
 }
 
-async function commandLine({ node, cpu, backend }: Place): Promise<Running> {
+/** The command with these arguments, and the backend as its target. */
+function commandLine(...options: string[]): Peer['start'] {
   const file = fileURLToPath(import.meta.resolve('badass/package.json').replace(/package\.json$/, 'dist/cli/main.js'))
-  const command = [node, file, '--listen', '127.0.0.1:0', '--log', 'none', `127.0.0.1:${backend}`]
-  const { firstLine, ...program } = await start(command, { cpu, ready: LISTENING })
-  return { ...program, port: Number(firstLine), version: 'of this tree' }
+  return async ({ node, cpu, backend }) => {
+    const target = `127.0.0.1:${backend}`
+    const routes = options.map((option) => option.replace('TARGET', target))
+    const command = [node, file, '--listen', '127.0.0.1:0', '--log', 'none', ...routes, target]
+    const { firstLine, ...program } = await start(command, { cpu, ready: LISTENING })
+    return { ...program, port: Number(firstLine), version: 'of this tree' }
+  }
 }
+
+/** What an operator may turn on, with limits that the load does not reach. */
+const EVERYTHING = [
+  ...['--route', 'api.example.com=TARGET', '--route', '/static/=TARGET', '--queue', '5s', '--retries', '2'],
+  ...['--max-connections-per-client', '10000', '--rate', '1000000/s', '--eject', '5', '--slow-start', '10s'],
+]
 
 const ours = { kind: 'badass', reads: 'one head' } as const
 const theirs = { kind: 'npm', reads: 'each request' } as const
@@ -56,7 +67,23 @@ export const nodePeers: readonly Peer[] = [
     ...ours,
     note: 'the badass command with one target and no log',
     only: ['keep-alive', 'one request a connection'],
-    start: commandLine,
+    start: commandLine(),
+  },
+  {
+    name: 'badass cli every',
+    ...ours,
+    reads: 'each request',
+    note: 'the badass command with --requests every, one target and no log',
+    only: ['keep-alive', 'one request a connection'],
+    start: commandLine('--requests', 'every'),
+  },
+  {
+    name: 'badass cli all',
+    ...ours,
+    reads: 'each request',
+    note: 'the same with routes, a queue, retries, limits for each client, ejection and slow start',
+    only: ['keep-alive', 'one request a connection'],
+    start: commandLine(...EVERYTHING),
   },
   {
     name: 'net pipe',
