@@ -14,7 +14,7 @@ import { type BalancerOptions, type BalancerSettings, validateBalancer } from '.
 import { Outcomes } from './outcomes.ts'
 import { Queue, type Queued } from './queue.ts'
 import type { QueueSettings } from './queue-options.ts'
-import { type BalancerLookup, historyOf, type Maybe, type Route } from './route.ts'
+import { type BalancerLookup, historyOf, type Maybe, type Route, routeTo } from './route.ts'
 import { Selection } from './selection.ts'
 import { unavailable } from './unavailable.ts'
 
@@ -212,8 +212,7 @@ export class Balancer extends EventEmitter<BalancerEvents> {
   }
 
   #route(backend: Backend, how: Partial<Route>): Route {
-    const sticky = this.#list.sticky(backend)
-    return { ...backend.place, sticky, backend, tried: [], key: '', isHome: false, waited: 0, retries: 0, ...how }
+    return routeTo(backend, this.#list.sticky(backend), how)
   }
 
   #wait(queued: Queued, of: ClientInfo | ProxyError, how: Partial<Route> = {}): Maybe<Route | undefined> {

@@ -1,6 +1,6 @@
 import type { Head } from '../parser/index.ts'
 import type { ClientInfo } from '../proxy/index.ts'
-import type { BackendView } from './backend.ts'
+import type { Backend, BackendView } from './backend.ts'
 import type { BackendDest } from './place.ts'
 
 /** The Dest that a balancer returns. You may spread it into an object of your own. */
@@ -18,6 +18,19 @@ export type Route = BackendDest & {
   readonly waited: number
   /** How often the request was sent before, without a response. */
   readonly retries: number
+}
+
+const NONE: readonly BackendView[] = []
+
+export function routeTo(backend: Backend, sticky: string, how: Partial<Route>): Route {
+  const { tried = NONE, key = '', isHome = false, waited = 0, retries = 0 } = how
+  const { place } = backend
+  // A spread costs more than the choice of the backend.
+  if (!('port' in place) || place.tls || place.sendProxy || place.hostHeader !== undefined) {
+    return { ...place, sticky, backend, tried, key, isHome, waited, retries }
+  }
+  const { port, host } = place
+  return { port, host, sticky, backend, tried, key, isHome, waited, retries }
 }
 
 export type Maybe<T> = T | Promise<T>

@@ -45,7 +45,9 @@ test('prints its address and the address of its admin page with the generated to
   await command.logged('NO_DESTINATION\n')
   command.signal('SIGTERM')
   expect(await command.exited).toBe(0)
-  expect(command.stdout).toMatch(/^\S+Z 127\.0\.0\.1:\d+ "GET \/ HTTP\/1\.1" 503 - \S+ms 27\/\d+ NO_DESTINATION\n$/)
+  expect(command.stdout).toMatch(
+    /^\S+Z 127\.0\.0\.1:\d+ "GET \/ HTTP\/1\.1" 503 - \S+ms 27\/\d+ \+0 - NO_DESTINATION\n$/,
+  )
   expect(command.stdout).not.toContain(token)
   expect(existsSync(path)).toBe(false)
 })

@@ -36,7 +36,8 @@ export class HttpsRedirect {
     if (head.version === 'HTTP/2.0') return undefined
     const { authority = '' } = this.#forwarded.origin(head, client)
     const [, host] = HOST.exec(authority) ?? []
-    if (host === undefined) return new Response('400 Bad Request: no host to redirect to\n', { status: 400 })
+    if (host === undefined || !URL.canParse(`https://${host}`))
+      return new Response('400 Bad Request: no host to redirect to\n', { status: 400 })
     const { path, query } = splitTarget(head) ?? { path: '/', query: '' }
     const location = `https://${host.toLowerCase()}${this.#port}${path}${query}`
     // It keeps the method and the body (RFC 9110 15.4.9).
