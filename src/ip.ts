@@ -28,6 +28,19 @@ export function normalize(address: string): string {
   // The form that the system gives to IPv4 clients of an IPv6 socket. A URL would cost more than the rest of an accept.
   const [, mapped] = /^::ffff:([\d.]+)$/i.exec(address) ?? []
   if (mapped !== undefined && isIPv4(mapped)) return mapped
+  const known = shortForms.get(address)
+  if (known !== undefined) return known
+  const short = shorten(address)
+  if (shortForms.size >= MAX_SHORT_FORMS) shortForms.clear()
+  shortForms.set(address, short)
+  return short
+}
+
+/** IPv6 addresses that `normalize` has read, with their results. */
+const shortForms = new Map<string, string>()
+const MAX_SHORT_FORMS = 1_000
+
+function shorten(address: string): string {
   const plain = address.replace(/%.*/s, '')
   if (!isIPv6(plain)) return plain
   // URL writes an address in the form of RFC 5952.

@@ -12,17 +12,25 @@ export interface Peer {
 /** Describes an entry of a list of networks, for error messages. */
 export const NETWORK_FORMS = "an address, a network as in '10.0.0.0/8', or 'unix'"
 
+/** Maximum number of addresses whose answer is kept. */
+const MAX_KNOWN = 1_000
+
 /** A list of addresses, networks such as '10.0.0.0/8', and 'unix' for clients of Unix sockets. */
 export class Networks {
   readonly #addresses = new net.BlockList()
+  /** Answers of `includes` so far: a check of the list costs as much as the rest of a request's routing. */
+  readonly #known = new Map<string, boolean>()
+  #isEmpty = true
   #hasUnix = false
 
   /** `name` is the option in the error. @throws {TypeError} on an invalid entry */
   constructor(name: string, list: readonly string[]) {
     for (const one of list) {
       const network = one === 'unix' ? undefined : parse(one)
-      if (network) this.#addresses.addSubnet(network.address, network.bits, network.family)
-      else if (one === 'unix') this.#hasUnix = true
+      if (network) {
+        this.#addresses.addSubnet(network.address, network.bits, network.family)
+        this.#isEmpty = false
+      } else if (one === 'unix') this.#hasUnix = true
       else throw new TypeError(`${name}: expected ${NETWORK_FORMS}, got ${JSON.stringify(one)}`)
     }
   }
@@ -35,7 +43,13 @@ export class Networks {
 
   /** Whether an address, as `normalize` returns it, is in the list. */
   includes(address: string): boolean {
-    return this.#addresses.check(address, familyOf(address))
+    if (this.#isEmpty) return false
+    const known = this.#known.get(address)
+    if (known !== undefined) return known
+    const isIncluded = this.#addresses.check(address, familyOf(address))
+    if (this.#known.size >= MAX_KNOWN) this.#known.clear()
+    this.#known.set(address, isIncluded)
+    return isIncluded
   }
 }
 
