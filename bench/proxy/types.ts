@@ -2,7 +2,7 @@ import type { Usage } from '../common/proc.ts'
 import type { Result } from '../common/results.ts'
 
 /** Where a peer runs. */
-export interface Place {
+interface Place {
   /** The program that runs peers of Node.js. */
   node: string
   /** The core that the peer has to itself. */

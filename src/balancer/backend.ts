@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type Connection, closeIdleBackends, type ProxyError } from '../proxy/index.ts'
 import { isError, messageOf } from '../show.ts'
+import type { BackendEvents } from './backend-events.ts'
 import type { BackendSettings } from './backend-options.ts'
 import type { BackendRules } from './backend-rules.ts'
 import type { BackendStatus } from './backend-status.ts'
@@ -13,20 +14,6 @@ import type { Hash64 } from './ranking.ts'
 import { hash64 } from './rendezvous.ts'
 import { SlowStart } from './slow-start.ts'
 import { type Bytes, Traffic } from './traffic.ts'
-
-export interface BackendEvents {
-  /** Its availability, weight or number of connections has changed. */
-  changed(): void
-  up(): void
-  down(cause: Error): void
-  ejected(cause: Error): void
-  /** Whether it drains has changed. */
-  drains(isDraining: boolean): void
-  /** An ejection is over. */
-  returned(): void
-  /** Whether enough others are left. */
-  mayEject(): boolean
-}
 
 /** What a `Route` exposes of its backend. */
 export type BackendView = Pick<Backend, 'id' | 'status'>

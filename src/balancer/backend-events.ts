@@ -1,0 +1,14 @@
+/** What a Backend tells its balancer. */
+export interface BackendEvents {
+  /** Its availability, weight or number of connections has changed. */
+  changed(): void
+  up(): void
+  down(cause: Error): void
+  ejected(cause: Error): void
+  /** Whether it drains has changed. */
+  drains(isDraining: boolean): void
+  /** An ejection is over. */
+  returned(): void
+  /** Whether enough others are left. */
+  mayEject(): boolean
+}
