@@ -1,47 +1,32 @@
 import { CODES, HISTOGRAMS, type Histogram, type RequestCounts, STARTS } from '../request-counts.ts'
+import { about, labelsOf, sample } from './text-format.ts'
 
 const REQUESTS = 'badass_http_requests_total'
 
-/** The metrics of the requests of each backend, as Prometheus text. */
-export function requestMetrics(all: readonly RequestCounts[]): string {
-  const labelled = all.map(({ pool, backend, figures }) => {
-    return { labels: `pool="${escapeLabel(pool)}",backend="${escapeLabel(backend)}"`, figures }
-  })
-  const lines = [...about(REQUESTS, 'Requests that have ended, by class of status.', 'counter')]
-  for (const { labels, figures } of labelled) {
-    for (const [i, code] of CODES.entries()) lines.push(`${REQUESTS}{${labels},code="${code}"} ${figures[i]}`)
+/** The metrics of the requests of each backend, as Prometheus text in small parts. */
+export function* requestMetrics(all: readonly RequestCounts[]): Generator<string> {
+  yield about(REQUESTS, 'counter', 'Requests that have ended, by class of status.')
+  for (const { pool, backend, figures } of all) {
+    const labels = labelsOf({ pool, backend })
+    yield CODES.map((code, i) => sample(REQUESTS, `${labels},code="${code}"`, figures[i]!)).join('')
   }
   for (const [i, histogram] of HISTOGRAMS.entries()) {
-    lines.push(...about(histogram.name, histogram.help, 'histogram'))
-    for (const { labels, figures } of labelled) addHistogram(lines, histogram, labels, figures, STARTS[i]!)
+    yield about(histogram.name, 'histogram', histogram.help)
+    for (const { pool, backend, figures } of all) {
+      yield samplesOf(histogram, labelsOf({ pool, backend }), figures, STARTS[i]!)
+    }
   }
-  return `${lines.join('\n')}\n`
 }
 
-function about(name: string, help: string, type: string): string[] {
-  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`]
-}
-
-/** Adds nothing if nothing was observed. */
-function addHistogram(
-  lines: string[],
-  { name, bounds }: Histogram,
-  labels: string,
-  figures: readonly number[],
-  start: number,
-): void {
-  const end = start + bounds.length
-  const count = figures.slice(start, end + 1).reduce((sum, one) => sum + one, 0)
-  if (count === 0) return
-  let below = 0
-  for (const [i, bound] of bounds.entries()) {
-    below += figures[start + i]!
-    lines.push(`${name}_bucket{${labels},le="${bound}"} ${below}`)
+/** Empty if nothing was observed. */
+function samplesOf({ name, bounds }: Histogram, labels: string, figures: readonly number[], start: number): string {
+  let count = 0
+  let text = ''
+  for (const [i, bound] of [...bounds, '+Inf'].entries()) {
+    count += figures[start + i]!
+    text += sample(`${name}_bucket`, `${labels},le="${bound}"`, count)
   }
-  lines.push(`${name}_bucket{${labels},le="+Inf"} ${count}`)
-  lines.push(`${name}_sum{${labels}} ${figures[end + 1]}`, `${name}_count{${labels}} ${count}`)
-}
-
-function escapeLabel(value: string): string {
-  return value.replace(/[\\"\n]/g, (one) => (one === '\n' ? '\\n' : `\\${one}`))
+  if (count === 0) return ''
+  const sum = figures[start + bounds.length + 1]!
+  return text + sample(`${name}_sum`, labels, sum) + sample(`${name}_count`, labels, count)
 }

@@ -7,6 +7,7 @@ import { evictOldest } from './eviction.ts'
 import { type Answer, bodyOfAtMost, json, onlyHosts, onlyJson, onlyWith, refuse, sameOrigin } from './guards.ts'
 import { Metrics } from './metrics.ts'
 import { processMetricsText } from './process.ts'
+import { CONTENT_TYPE } from './text-format.ts'
 
 const MAX_BODY_BYTES = 4_096
 
@@ -142,7 +143,7 @@ function decode(segment: string): string {
   }
 }
 
-function text(body: string, status = 200, type = 'text/plain; charset=utf-8'): Answer {
+function text(body: string | Uint8Array, status = 200, type = 'text/plain; charset=utf-8'): Answer {
   return { status, headers: { 'Content-Type': type }, body }
 }
 
@@ -198,7 +199,7 @@ function reads({ balancer, counters, requests, isDraining, workers, version }: A
     [/^\/$/, 'GET', () => serve('page.html')],
     [/^\/static\/([^/]+)$/, 'GET', (_, name) => serve(name!)],
     [/^\/api\/state$/, 'GET', state],
-    [/^\/metrics$/, 'GET', async () => text(await metricsText(), 200, Metrics.contentType)],
+    [/^\/metrics$/, 'GET', async () => text(await metricsText(), 200, CONTENT_TYPE)],
     [/^\/healthz$/, 'GET', health],
   ]
 }

@@ -1,6 +1,8 @@
 import { register } from 'prom-client'
 import { expect, test } from 'vitest'
+import { Metrics } from '../../../src/cli/admin/metrics.ts'
 import { countStatus, HISTOGRAMS, noRequests, observe } from '../../../src/cli/request-counts.ts'
+import { turn } from '../../helpers/turns.ts'
 import { COUNTERS, startAdmin, statusOf } from './support.ts'
 
 interface Sample {
@@ -160,6 +162,44 @@ test('shows the requests of each backend', async () => {
   expect(samplesOf(name, '_count')).toEqual([{ labels, value: 3 }])
   // Nothing was observed.
   expect(metrics.get('badass_request_duration_seconds')!.samples.size).toBe(0)
+})
+
+test('a scrape of many backends goes in small steps, with turns of the event loop for clients in between', async () => {
+  let reads = 0
+  const watched = <T extends object>(target: T): T =>
+    new Proxy(target, {
+      get: (_, name) => {
+        reads++
+        return Reflect.get(target, name)
+      },
+    })
+  const ids = Array.from({ length: 1_000 }, (_, i) => `backend ${i}`)
+  const backends = ids.map((id) => watched(statusOf(id)))
+  const requests = ids.map((id) => watched(noRequests('default', id, id)))
+  const rest = { version: '', draining: false, workers: 1, restarts: 0, removed: [], counters: COUNTERS }
+  let isOver = false
+  const scraped = new Metrics(
+    async () => ({ ...rest, backends, requests }),
+    async () => '',
+  ).text()
+  void scraped.finally(() => {
+    isOver = true
+  })
+  let most = 0
+  let all = 0
+  while (!isOver) {
+    await turn()
+    most = Math.max(most, reads)
+    all += reads
+    reads = 0
+  }
+  expect(
+    parse(String(await scraped))
+      .get('badass_backend_weight')!
+      .samples.get('badass_backend_weight'),
+  ).toHaveLength(1_000)
+  expect(all).toBeGreaterThan(20_000)
+  expect(most).toBeLessThan(1_000)
 })
 
 test('shows CPU, memory and event loop of the process', async () => {
