@@ -1,9 +1,11 @@
+import type { Duplex } from 'node:stream'
 import { reset } from '../../../../src/proxy/socket.ts'
 import { pattern } from '../../../helpers/pattern.ts'
-import type { MemorySocket } from '../wire.ts'
+import type { Port } from '../wire.ts'
 import type { BackendWire } from './backend-wire.ts'
 import type { Asked, ModelClient } from './client.ts'
 import { type ResponseName, type ResponseText, responseText, UNASKED } from './messages.ts'
+import type { Answers } from './setup.ts'
 
 /** A response of a backend. */
 export interface Reply {
@@ -24,6 +26,8 @@ export interface Reply {
 /** What a backend knows of the others. */
 export interface Surroundings {
   readonly place: string
+  /** When it answers by itself. */
+  readonly answers: Answers
   /** The request that a target names. Undefined if there is none, or lookup did not see it. */
   find(target: string, seen: string): Asked | undefined
   nextReply(): number
@@ -34,7 +38,9 @@ const RAW = pattern(1, 1 << 20)
 
 /** A connection of a backend, controlled by the test. Notes the first violation. */
 export class ModelBackend {
-  readonly stream: MemorySocket
+  readonly stream: Duplex
+  /** Undefined for a server of this process. */
+  readonly port: Port | undefined
   /** Undefined if a `connect` of the user made the connection. */
   readonly wire: BackendWire | undefined
   readonly place: string
@@ -62,8 +68,9 @@ export class ModelBackend {
   #at = 0
   #isAnnounced: boolean
 
-  constructor(stream: MemorySocket, wire: BackendWire | undefined, surroundings: Surroundings) {
+  constructor(stream: Duplex, port: Port | undefined, wire: BackendWire | undefined, surroundings: Surroundings) {
     this.stream = stream
+    this.port = port
     this.wire = wire
     this.place = surroundings.place
     this.#surroundings = surroundings
@@ -103,11 +110,13 @@ export class ModelBackend {
     const reply = this.reply!
     const bytes = this.outbox.subarray(0, this.isSpoiled ? this.outbox.length : size)
     this.outbox = this.outbox.subarray(bytes.length)
-    this.stream.write(bytes)
     reply.sentBody = Math.max(0, reply.text.body.length - this.outbox.length)
-    if (this.outbox.length > 0) return
-    if (reply.isSwitch) this.isTunnel = true
-    if (reply.text.kind.framing !== 'close' || reply.isBare) this.#close()
+    if (this.outbox.length === 0) {
+      if (reply.isSwitch) this.isTunnel = true
+      if (reply.text.kind.framing !== 'close' || reply.isBare) this.#close()
+    }
+    // In this process, the next request may come at once.
+    this.stream.write(bytes)
   }
 
   sendRaw(size: number): void {
@@ -135,7 +144,7 @@ export class ModelBackend {
 
   hold(isHeld: boolean): void {
     this.isHeld = isHeld
-    this.stream.port.peer.isHeld = isHeld
+    if (this.port) this.port.peer.isHeld = isHeld
   }
 
   /** The answer is complete. */
@@ -189,6 +198,7 @@ export class ModelBackend {
     this.#current = asked
     this.#at = asked.bodyStart
     this.isWhole = false
+    if (this.#surroundings.answers === 'early') this.#answerNow()
     this.#readBody(asked)
     return true
   }
@@ -196,7 +206,7 @@ export class ModelBackend {
   #checkOwner(asked: Asked): void {
     if (this.owner && this.owner !== asked.client)
       throw new Error(`a request of another client than ${this.owner.index}`)
-    const isPrivate = this.place === 'own' || this.place === 'proxy' || asked.name === 'login'
+    const isPrivate = ['own', 'proxy', 'server'].includes(this.place) || asked.name === 'login'
     if (isPrivate) this.owner = asked.client
   }
 
@@ -227,10 +237,17 @@ export class ModelBackend {
     }
     if (this.#at < end) return false
     this.isWhole = true
+    if (this.#surroundings.answers === 'at once') this.#answerNow()
     // After an upgrade, the next bytes may be raw.
     if (asked.name === 'upgrade') return this.#rest.length > 0 && this.#unheld()
     this.#current = undefined
     return true
+  }
+
+  #answerNow(): void {
+    if (!this.canAnswer) return
+    this.answer('plain')
+    this.send(Number.POSITIVE_INFINITY)
   }
 
   #unheld(): never {
@@ -250,6 +267,6 @@ export class ModelBackend {
   }
 
   #isPeerGone(): boolean {
-    return this.stream.port.peer.stream.destroyed
+    return this.port?.peer.stream.destroyed === true
   }
 }

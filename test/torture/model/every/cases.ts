@@ -1,7 +1,15 @@
 import type { Case } from './campaign.ts'
 import type { Setup } from './setup.ts'
 
-const QUIET: Setup = { modify: null, errback: null, timeouts: {}, pool: {}, capacity: 65_536, finale: 'clean' }
+const QUIET: Setup = {
+  modify: null,
+  errback: null,
+  timeouts: {},
+  pool: {},
+  capacity: 65_536,
+  answers: 'later',
+  finale: 'clean',
+}
 
 /** Counter-examples that were fixed: the error, and the case that fast-check shrank. Add new ones here. */
 export const CASES: readonly (Case & { was: string })[] = [

@@ -148,7 +148,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   'pause-down': ofBackend(always, (backend) => void backend.stream.pause()),
   'resume-down': ofBackend(always, (backend) => void backend.stream.resume()),
   'hold-down': ofBackend(
-    ({ isSpoiled }) => !isSpoiled,
+    ({ isSpoiled, port }) => !isSpoiled && port !== undefined,
     (backend) => backend.hold(true),
   ),
   'release-down': ofBackend(always, (backend) => backend.hold(false)),

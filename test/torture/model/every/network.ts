@@ -1,3 +1,5 @@
+import net from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Dest } from '../../../../src/index.ts'
 import type { BackendSocket } from '../../../../src/proxy/tunnel/backend-socket.ts'
 import { MemorySocket, portPair } from '../wire.ts'
@@ -25,6 +27,7 @@ export class BackendNetwork {
     dead: { port: PORTS.dead, host },
     own: { connect: () => this.#openOwn() },
     proxy: { port: PORTS.proxy, host, sendProxy: 1 },
+    server: { server: net.createServer({ allowHalfOpen: true }, (stream) => this.#meet(stream, undefined, 'server')) },
   }
   readonly #capacity: number
   readonly #surroundings: Omit<Surroundings, 'place'>
@@ -77,7 +80,8 @@ export class BackendNetwork {
     return socket
   }
 
-  #meet(stream: MemorySocket, wire: BackendWire | undefined, place: string): void {
-    this.backends.push(new ModelBackend(stream, wire, { ...this.#surroundings, place }))
+  #meet(stream: Duplex, wire: BackendWire | undefined, place: string): void {
+    const port = stream instanceof MemorySocket ? stream.port : undefined
+    this.backends.push(new ModelBackend(stream, port, wire, { ...this.#surroundings, place }))
   }
 }

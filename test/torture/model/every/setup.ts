@@ -13,13 +13,29 @@ type When = (typeof WHENS)[number]
  *   dead    a closed port
  *   own     a `connect` function, whose connections are private
  *   proxy   a, with a PROXY header: private
+ *   server  a server of this process: private, and its bytes take no turn of the event loop
  */
-export const ROUTES = ['a', 'b', 'once', 'late', 'dead', 'own', 'proxy', 'response', 'nothing', 'throws'] as const
+export const ROUTES = [
+  'a',
+  'b',
+  'once',
+  'late',
+  'dead',
+  'own',
+  'proxy',
+  'server',
+  'response',
+  'nothing',
+  'throws',
+] as const
 export type Route = (typeof ROUTES)[number]
 
 const ERRBACKS = ['a', 'b', 'dead', 'response', 'nothing', 'throws'] as const
 type ErrbackPlan = `${When} ${(typeof ERRBACKS)[number]}`
 type ModifyPlan = `${When} ${'edits' | 'leaves' | 'throws'}`
+
+/** When backends answer: when the test lets them, or by themselves once the head or the whole request has come. */
+export type Answers = 'later' | 'early' | 'at once'
 
 const TIMEOUTS = [
   'headTimeout',
@@ -46,6 +62,7 @@ export interface Setup {
   pool: Partial<Record<LimitName, number>>
   /** Number of bytes that each direction of a connection buffers. */
   capacity: number
+  answers: Answers
   /** The end of the run: the clients end, or the server drains. */
   finale: 'clean' | 'drain'
 }
@@ -82,5 +99,6 @@ export const setups: fc.Arbitrary<Setup> = fc.record({
   timeouts: some(TIMEOUTS, () => fc.constantFrom(10, 50, 1_000)),
   pool: some(Object.keys(LIMITS) as LimitName[], (name) => fc.constantFrom<number>(...LIMITS[name])),
   capacity: fc.constantFrom(65_536, 1, 1_000_000),
+  answers: often<Answers>(3, 'later', fc.constantFrom<Answers>('early', 'at once')),
   finale: often<Setup['finale']>(3, 'clean', fc.constant('drain')),
 })

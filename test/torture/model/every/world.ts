@@ -62,7 +62,11 @@ export class World {
       const asked = this.#find(target)
       return asked && this.seen[Number(seen)] === asked ? asked : undefined
     }
-    this.network = new BackendNetwork(setup.capacity, { find, nextReply: () => this.counts.replies++ })
+    this.network = new BackendNetwork(setup.capacity, {
+      find,
+      answers: setup.answers,
+      nextReply: () => this.counts.replies++,
+    })
     this.inspector = new Inspector((socket, to) => this.network.connect(socket, to))
     this.#unhear = (['open', 'start', 'connecting', 'connected', 'end', 'error', 'close'] as const).map((name) =>
       subscribe(name, (message) => this.#heard(name, message)),
@@ -71,6 +75,11 @@ export class World {
 
   get backends(): ModelBackend[] {
     return this.network.backends
+  }
+
+  /** The backend connections that have not noticed any end. */
+  get untold(): ModelBackend[] {
+    return this.backends.filter(({ stream, sawEnd }) => !sawEnd && !stream.destroyed)
   }
 
   connect(): void {
@@ -118,7 +127,11 @@ export class World {
     await turns(3)
     await this.#drained
     await this.server.drain()
-    await turns(6)
+    // What is still under way arrives.
+    for (let count = 0; count < MOST_TURNS && (count < 6 || this.untold.length > 0); count++) {
+      for (const backend of this.backends) letServe(backend)
+      await turn()
+    }
     // `drainConnections` looks for idle connections again after a second.
     if (this.#hasLeft) this.elapse(DRAIN_IDLE_MS)
   }
