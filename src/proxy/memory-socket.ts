@@ -57,7 +57,14 @@ class MemorySocket extends Duplex {
   override _final(done: Done): void {
     const other = this.#other!
     if (other.destroyed) return done()
-    other.once('end', done)
+    const read = () => {
+      other.off('end', read)
+      other.off('close', read)
+      done()
+    }
+    other.on('end', read)
+    // It may close without reading the end.
+    other.on('close', read)
     other.push(null)
   }
 

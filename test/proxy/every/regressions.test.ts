@@ -167,3 +167,24 @@ test('an idle connection keeps no lent buffer, even if its last read filled one'
   await watch.until('end')
   expect(freeBuffers()).toBe(before)
 })
+
+test('closes a tunnel to a server of this process that does not read to its end', async () => {
+  const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+    socket.once('data', () => {
+      socket.pause()
+      socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n')
+      server.emit('switched', socket)
+    })
+  })
+  const watch = new Watch()
+  const { port } = await startProxy({ requests: 'every', lookup: () => ({ server }) })
+  const client = await connect(port)
+  client.write(head('Connection: Upgrade\r\nUpgrade: x\r\n'))
+  const [socket] = (await once(server, 'switched')) as [net.Socket]
+  await client.ended()
+  client.end()
+  await turns(5)
+  socket.destroy()
+  await watch.until('close')
+  expect(watch.codes).toEqual([])
+})
