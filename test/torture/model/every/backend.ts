@@ -9,6 +9,7 @@ import type { Answers } from './setup.ts'
 
 /** A response of a backend. */
 export interface Reply {
+  readonly backend: ModelBackend
   readonly number: number
   readonly name: ResponseName
   readonly text: ResponseText
@@ -98,7 +99,7 @@ export class ModelBackend {
     const isSwitch = name === 'switch' && asked.name === 'upgrade'
     const isRefused = text.kind.bad === 'head' || (name === 'switch' && !isSwitch)
     const isBare = method === 'HEAD'
-    this.reply = { number, name, text, isRefused, isSwitch, isBare, sentBody: 0, hasEnd: false }
+    this.reply = { backend: this, number, name, text, isRefused, isSwitch, isBare, sentBody: 0, hasEnd: false }
     asked.replies.push(this.reply)
     this.outbox = text.bytes
     if (text.kind.surplus || text.kind.bad === 'head' || (text.kind.bad && !isBare)) this.isSpoiled = true
@@ -187,6 +188,7 @@ export class ModelBackend {
     const seen = /^X-Seen: (.*)\r$/m.exec(head)?.[1] ?? ''
     const asked = this.#surroundings.find(target, seen)
     if (!asked) throw new Error(`a request that lookup did not see: ${head}`)
+    if (!asked.places.has(this.place)) throw new Error(`${target} was sent to ${[...asked.places]}`)
     if (this.open) throw new Error(`${target} came while ${this.#nameOf(this.open)} was not answered`)
     if (this.isSpoiled) throw new Error(`${target} came after unasked bytes`)
     const edits = head.slice(asked.text.passed.length)

@@ -28,4 +28,12 @@ export const CASES: readonly (Case & { was: string })[] = [
     setup: QUIET,
     acts: ['ask 0 get a now', 'turn 3', 'answer 0 exact', 'turn 2'],
   },
+  {
+    was: 'a tunnel stayed open whose server had closed without reading to its end',
+    setup: QUIET,
+    acts: [
+      ...['ask 0 upgrade server now', 'turn 1', 'answer 0 fit', 'pause-down 0'],
+      ...['end 0', 'end-down 0', 'turn 2', 'reset-down 0', 'turn 1'],
+    ],
+  },
 ]

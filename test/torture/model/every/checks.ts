@@ -146,7 +146,7 @@ function checkReasons(world: World, client: ModelClient): void {
     HEAD_TIMEOUT: isLate('headTimeout'),
     NO_DESTINATION: says('nothing'),
     LOOKUP_FAILED: says('throws'),
-    CONNECT_FAILED: says('dead', 'late'),
+    CONNECT_FAILED: says('dead', 'late') || client.hasGivenUp,
     CONNECT_TIMEOUT: isLate('connectTimeout'),
     ERRBACK_FAILED: says('throws'),
     REQUEST_BODY_TIMEOUT: isLate('bodyTimeout'),

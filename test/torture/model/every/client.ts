@@ -25,6 +25,8 @@ export interface Asked {
   readonly end: number
   /** Number of times that lookup saw it. */
   lookups: number
+  /** Where hooks sent it. */
+  readonly places: Set<string>
   /** The backend connections that its head arrived on. */
   readonly takers: ModelBackend[]
   /** The responses of backends to it. */
@@ -46,6 +48,8 @@ export class ModelClient {
   hasEnded = false
   isReset = false
   isDestroyed = false
+  /** An attempt to connect to a backend was given up. */
+  hasGivenUp = false
   isHeld = false
   isPaused = false
   isClosed = false
@@ -73,7 +77,8 @@ export class ModelClient {
     const bodyStart = this.bytes.length + text.head.length
     const end = bodyStart + text.body.length
     this.bytes = Buffer.concat([this.bytes, text.head, text.body])
-    this.asked.push({ client: this, number, name, route, text, bodyStart, end, lookups: 0, takers: [], replies: [] })
+    const news = { lookups: 0, places: new Set<string>(), takers: [], replies: [] }
+    this.asked.push({ client: this, number, name, route, text, bodyStart, end, ...news })
   }
 
   send(size: number): void {

@@ -5,7 +5,7 @@ import { checkNow, checkSettled } from './checks.ts'
 import type { ModelClient } from './client.ts'
 import { REQUEST_KINDS, RESPONSE_KINDS, type RequestName, type ResponseName } from './messages.ts'
 import { SHARED } from './network.ts'
-import { ROUTES, type Route } from './setup.ts'
+import { ROUTES, type Route, WHENS } from './setup.ts'
 import type { World } from './world.ts'
 
 /** What each command does. Undefined: it is not possible now. */
@@ -110,6 +110,13 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   resume: ofClient(always, (client) => client.pause(false)),
   hold: ofClient(always, (client) => client.hold(true)),
   release: ofClient(always, (client) => client.hold(false)),
+  'give-up': ofClient(
+    ({ connection }) => connection?.state === 'Connecting',
+    (client) => {
+      client.hasGivenUp = true
+      client.connection!.giveUp(new Error('given up'))
+    },
+  ),
   destroy: ofClient(
     ({ connection }) => connection !== undefined,
     (client) => {
@@ -192,7 +199,7 @@ const words = (names: object) => Object.keys(names).map((name) => name.replace('
 const request = often('get', 10, words(REQUEST_KINDS))
 const response = often(FIT, 25, words(RESPONSE_KINDS))
 const route = often('a', 30, [...ROUTES])
-const when = often('now', 20, ['now', 'soon', 'later'])
+const when = often('now', 20, [...WHENS])
 
 const text = (...parts: (string | fc.Arbitrary<unknown>)[]): fc.Arbitrary<Act> =>
   fc
@@ -224,6 +231,7 @@ const WEIGHTS: [weight: number, command: fc.Arbitrary<Act>][] = [
   [3, text(fc.constantFrom('pause-down', 'resume-down', 'resume-down'), index)],
   [3, text(fc.constantFrom('hold-down', 'release-down'), index)],
   [4, text('elapse', fc.constantFrom(5, 9, 10, 11, 50, 1_000, 6_000))],
+  [1, text('give-up', index)],
   [1, text('forget', fc.constantFrom('a', 'b'), fc.nat({ max: 1 }))],
   [1, fc.oneof(text('destroy', index), text('leave'), text('drain', fc.constantFrom(0, 10, 2_000)))],
 ]

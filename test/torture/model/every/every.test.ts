@@ -12,6 +12,7 @@ import { Upload } from '../../../../src/proxy/upload.ts'
 import { Port } from '../wire.ts'
 import { Campaign } from './campaign.ts'
 import { CASES } from './cases.ts'
+import { SHARED } from './network.ts'
 
 const FAKES = ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance'] as const
 
@@ -80,6 +81,14 @@ describe('finds a planted bug:', () => {
           return connection
         }),
       /an idle connection has a user|was not answered/,
+    ],
+    [
+      'the pool mixes two backends',
+      () =>
+        vi.spyOn(Pool.prototype, 'take').mockImplementation(function (this: Pool, key, wanted) {
+          return take.call(this, key, wanted) ?? SHARED.map((one) => take.call(this, one)).find((one) => one)
+        }),
+      /was sent to/,
     ],
     [
       'every request may be sent twice',

@@ -1,4 +1,4 @@
-import type { Reply } from './backend.ts'
+import type { ModelBackend, Reply } from './backend.ts'
 import type { Asked, ModelClient } from './client.ts'
 
 /** Removes the fields that the engine may add or remove. */
@@ -33,8 +33,8 @@ export class Responses {
   hasEnded = false
   /** Total length. */
   length = 0
-  /** The request that a 101 answered. All bytes after it are raw. */
-  #tunnel: Asked | undefined
+  /** The backend that sent a 101. All bytes after it are raw. */
+  #tunnel: ModelBackend | undefined
   readonly #client: ModelClient
   readonly #hasModify: boolean
   #rest = Buffer.alloc(0)
@@ -65,7 +65,7 @@ export class Responses {
     this.hasEnded = true
     this.#try(() => {
       if (this.#tunnel) {
-        const { length } = this.#tunnel.takers.at(-1)!.raw
+        const { length } = this.#tunnel.raw
         if (this.#rest.length < length) throw new Error(`an end after ${this.#rest.length} of ${length} raw bytes`)
         return
       }
@@ -123,7 +123,7 @@ export class Responses {
     if (!isRight || reply.isRefused) throw new Error(`another head than ${JSON.stringify(passed)}: ${head}`)
     this.isLast = /^Connection: close\r$/im.test(head)
     if (reply.isSwitch) {
-      this.#tunnel = asked
+      this.#tunnel = reply.backend
       this.count++
       return
     }
@@ -176,8 +176,7 @@ export class Responses {
     this.count++
   }
 
-  #readRaw(asked: Asked): boolean {
-    const raw = asked.takers.at(-1)!.raw
+  #readRaw({ raw }: ModelBackend): boolean {
     if (this.#rest.length > raw.length || !raw.subarray(0, this.#rest.length).equals(this.#rest))
       throw new Error(`raw bytes that the backend did not send: ${this.#rest.subarray(0, 100)}`)
     return false

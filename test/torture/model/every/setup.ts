@@ -1,8 +1,7 @@
 import fc from 'fast-check'
 
-const WHENS = ['now', 'soon', 'later'] as const
-
-/** When a hook returns: at once, in a turn, or when the test lets it. */
+/** When a hook returns: at once, in a turn, or when the test lets it. 'watching' ends if the client does. */
+export const WHENS = ['now', 'soon', 'later', 'watching'] as const
 type When = (typeof WHENS)[number]
 
 /**

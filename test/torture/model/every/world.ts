@@ -186,7 +186,7 @@ export class World {
     asked.lookups++
     if (number !== client.looked++) this.faults.push(new Error(`lookup saw ${head.first} at the wrong time`))
     head.set('X-Seen', String(this.seen.push(asked) - 1))
-    return this.#by(head.target.split('/')[4]!, () => this.#outcome(route, asked, 401))
+    return this.#by(head.target.split('/')[4]!, client, () => this.#outcome(route, asked, 401))
   }
 
   #errback(error: ProxyError, head: Head): Dest | Response | undefined | Promise<Dest | Response | undefined> {
@@ -194,26 +194,30 @@ export class World {
     if (!ASKED.includes(error.code)) this.faults.push(new Error(`errback was asked about ${error.code}`))
     const [when, what] = plan.split(' ') as [string, Route]
     head.set('X-Errback', String(this.counts.errbacks))
-    return this.#by(when, () => this.#outcome(what, this.#find(head.target)!, 502))
+    const asked = this.#find(head.target)!
+    return this.#by(when, asked.client, () => this.#outcome(what, asked, 502))
   }
 
   #modify(head: Head, request: Head): void | Promise<void> {
     const [when, what] = this.setup.modify!.split(' ') as [string, string]
-    if (!this.#find(request.target)) this.faults.push(new Error(`modify got another request: ${request.first}`))
-    return this.#by(when, () => {
+    const asked = this.#find(request.target)
+    if (!asked) this.faults.push(new Error(`modify got another request: ${request.first}`))
+    return this.#by(when, asked?.client, () => {
       if (what === 'throws') throw new Error('modify')
       if (what === 'edits') head.set('X-Modify', '1')
     })
   }
 
-  #outcome(route: Route, { client, number }: Asked, status: number): Dest | Response | undefined {
+  #outcome(route: Route, { client, number, places }: Asked, status: number): Dest | Response | undefined {
     if (route === 'nothing') return undefined
     if (route === 'throws') throw new Error('hook')
     if (route === 'response') return new Response('own', { status, headers: { 'X-Own': `${client.index}/${number}` } })
+    places.add(route === 'once' ? 'a' : route)
     return this.network.dests[route]
   }
 
-  #by<T>(when: string, make: () => T): T | Promise<T> {
+  #by<T>(when: string, client: ModelClient | undefined, make: () => T): T | Promise<T> {
+    if (when === 'watching') client?.connection?.abortOnClose()
     if (when === 'now') return make()
     if (when === 'soon') return turn().then(make)
     return new Promise<void>((resolve) => this.waiting.push(resolve)).then(make)
