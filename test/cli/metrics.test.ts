@@ -88,6 +88,20 @@ test('the requests of a worker that ended stay', async () => {
   expect(await scrapeUntil(admin, REQUESTS, count)).toEqual({ 'pool="default",backend="app",code="2xx"': count })
 })
 
+test('the requests of a worker that reports too late for a scrape are in a later one', async () => {
+  const { command, admin, ask } = await start(2)
+  await command.said('2 workers serve')
+  const pids = new Set<number>()
+  let count = 0
+  for (; pids.size < 2; count++) pids.add(Number((await ask('/')).headers['x-pid']))
+  const [pid] = pids
+  process.kill(pid!, 'SIGSTOP')
+  // The scrape goes on without the worker, which finds the order when it continues.
+  await scrape(admin, REQUESTS)
+  process.kill(pid!, 'SIGCONT')
+  expect(Object.values(await scrapeUntil(admin, REQUESTS, count))).toEqual([count])
+})
+
 test.skipIf(!hasProgram('promtool') && !process.env.CI).each([1, 2])(
   'promtool accepts the metrics of %i workers',
   async (workers) => {
