@@ -40,7 +40,7 @@ interface Score {
 
 /** Seconds of load before the first round, for peers of Node.js: V8 goes on optimising for thousands of requests. */
 const WARM_UP_S = 8
-const SHORT_WARM_UP_S = 1
+const SHORT_WARM_UP_S = 3
 /** Longer than any round that ends at all. */
 const ROUND_LIMIT_S = 60
 /** How many of a unit make a CPU second or a byte. */
