@@ -88,6 +88,24 @@ test('the requests of a worker that ended stay', async () => {
   expect(await scrapeUntil(admin, REQUESTS, count)).toEqual({ 'pool="default",backend="app",code="2xx"': count })
 })
 
+test('workers count from the reload on that turns the admin page on', async () => {
+  const backend = await startStatuses('app')
+  const file = join(temporaryDirectory(), 'badass.json')
+  const write = (more: object) =>
+    writeFileSync(file, JSON.stringify({ listen: '127.0.0.1:0', requests: 'every', backends: backend, ...more }))
+  write({})
+  const command = Command.start('--config', file, '--workers', '2')
+  const port = await command.port()
+  await command.said('2 workers serve')
+  await get(port)
+  write({ admin: '127.0.0.1:0' })
+  command.signal('SIGHUP')
+  const [, admin] = /admin page on (\S+)#/.exec(await command.said('admin page on'))!
+  await command.said('badass: reloaded')
+  await get(port)
+  expect(await scrapeUntil(admin!, REQUESTS, 1)).toEqual({ 'pool="default",backend="app",code="2xx"': 1 })
+})
+
 test('the requests of a worker that reports too late for a scrape are in a later one', async () => {
   const { command, admin, ask } = await start(2)
   await command.said('2 workers serve')
