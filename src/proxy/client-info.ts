@@ -26,6 +26,14 @@ export interface Accepted {
   readonly hasLeft: boolean
 }
 
+/** The TLS socket of each client that has one. */
+const tlsSockets = new WeakMap<ClientInfo, tls.TLSSocket>()
+
+/** The TLS socket that a client's requests come from. Undefined: no TLS. */
+export function tlsSocketOf(client: ClientInfo): tls.TLSSocket | undefined {
+  return tlsSockets.get(client)
+}
+
 /** TLS sockets over Unix sockets. They have no property that shows it. */
 const overUnix = new WeakSet<Duplex>()
 
@@ -54,6 +62,7 @@ export function capture(socket: Duplex): Accepted {
     localPort,
     encrypted: encrypted === true,
   }
+  if (socket instanceof tls.TLSSocket) tlsSockets.set(info, socket)
   return { info, localAddress, hasLeft: socket.destroyed || (info.transport === 'tcp' && !remoteAddress) }
 }
 

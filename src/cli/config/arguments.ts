@@ -15,6 +15,8 @@ const OPTIONS: readonly (readonly [flags: string, isList?: true])[] = [
   ['--tls-cert <file>', true],
   ['--tls-key <file>', true],
   ['--tls-min-version <version>'],
+  ['--tls-client-ca <file>'],
+  ['--tls-client-verify <mode>'],
   ['--forwarded [form]'],
   ['--request-id'],
   ['--redirect-https [port]'],

@@ -121,6 +121,8 @@ export interface Config extends PoolSettings {
   tls: { cert: Pem; key: Pem }[]
   /** The oldest version of TLS that clients may use. Undefined: Node's, which is 1.2. */
   tlsMinVersion?: '1.2' | '1.3'
+  /** The CA of clients' certificates. Undefined: clients are not asked for one. */
+  clientCa?: { pem: Pem; isRequired: boolean }
   admin: { listen: Address; token: string | undefined } | undefined
   /** In a worker: its requests are counted, because its primary has an admin page. */
   countsRequests?: boolean

@@ -12,6 +12,8 @@ Traffic
   --tls-cert, --tls-key FILE   PEM, for listeners with ,tls, or for all if none
                            has it; repeat both for SNI
   --tls-min-version V      refuse older versions of TLS: 1.2 or 1.3 [1.2]
+  --tls-client-ca FILE     ask for a certificate of this CA; sends Client-Cert
+  --tls-client-verify MODE   required or optional [required]
   --request-id             set X-Request-Id and traceparent
   --redirect-https[=PORT]  answer plain HTTP with a redirect to https
   --forwarded[=FORM]       send X-Forwarded-* (x), Forwarded (rfc7239) or both

@@ -3,8 +3,9 @@ import type { Given } from './given.ts'
 import type { Settings } from './settings.ts'
 
 const HTTPS_PORT = 443
+const NOT_EVERY = "expected every request to be read, got requests 'first'"
 /** Settings of the listeners with TLS. */
-const OF_TLS = ['tlsMinVersion'] as const
+const OF_TLS = ['tlsMinVersion', 'tlsClientCa'] as const
 
 /** The listeners, each with or without TLS. If none is marked, certificates are for all of them. */
 export function listenersOf({ listen = [{ port: 8080 }], tls = [] }: Settings): Address[] {
@@ -38,6 +39,14 @@ export function* listenMistakes(given: Given): Generator<string> {
     if (settings[key] !== undefined) yield `${placeOf(key)}: has no effect without ${without}`
   }
   if (settings.redirectHttps) yield* redirectMistakes(given)
+  if (settings.tlsClientCa !== undefined) yield* clientCaMistakes(given)
+}
+
+/** A request that is not read could bring any Client-Cert. */
+function* clientCaMistakes({ settings: { requests, http2 }, placeOf }: Given): Generator<string> {
+  const place = placeOf('tlsClientCa')
+  if (requests === 'first') yield `${place}: ${NOT_EVERY}`
+  if (http2 === 'pass') yield `${place}: expected HTTP/2 to be refused, got http2 'pass'`
 }
 
 function* redirectMistakes({ settings, placeOf }: Given): Generator<string> {
@@ -49,5 +58,5 @@ function* redirectMistakes({ settings, placeOf }: Given): Generator<string> {
     yield `${place}: expected a listener with TLS, a port, or a trusted proxy that speaks TLS, got none`
   }
   // Later requests of a connection would pass.
-  if (requests === 'first') yield `${place}: expected every request to be read, got requests 'first'`
+  if (requests === 'first') yield `${place}: ${NOT_EVERY}`
 }

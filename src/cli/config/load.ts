@@ -114,6 +114,12 @@ const NEEDS: readonly Need[] = [
   { key: 'failover', of: ['sticky'], isMet: isSticky, without: '--sticky' },
   { key: 'retries', of: ['requests'], isMet: ({ requests }) => requests !== 'first', without: '--requests every' },
   { key: 'logFile', of: ['log'], isMet: ({ log }) => log !== 'none', without: '--log text, json or combined' },
+  {
+    key: 'tlsClientVerify',
+    of: ['tlsClientCa'],
+    isMet: ({ tlsClientCa }) => tlsClientCa !== undefined,
+    without: '--tls-client-ca',
+  },
   { key: 'adminTokenFile', of: ['admin'], isMet: ({ admin }) => !!admin, without: '--admin' },
   {
     key: 'dns',
@@ -208,6 +214,9 @@ function configFrom(
     ...(httpsPort && { redirectHttps: httpsPort }),
     tls: rest.tls ?? [],
     ...(rest.tlsMinVersion && { tlsMinVersion: rest.tlsMinVersion }),
+    ...(rest.tlsClientCa && {
+      clientCa: { pem: rest.tlsClientCa, isRequired: rest.tlsClientVerify !== 'optional' },
+    }),
     admin: admin && { listen: admin, token },
     log: rest.log ?? (rest.logFile === undefined ? 'none' : 'text'),
     ...(rest.logFile !== undefined && { logFile: rest.logFile }),
@@ -223,6 +232,7 @@ const READING = [
   'forwarded',
   'requestId',
   'redirectHttps',
+  'tlsClientCa',
   'retries',
   'rate',
   'routes',

@@ -117,6 +117,8 @@ export const SETTINGS = {
   }) as is.Reader<string[]>,
   tls: is.listOf(CERTIFICATE),
   tlsMinVersion: is.oneOf('1.2', '1.3'),
+  tlsClientCa: pem,
+  tlsClientVerify: is.oneOf('required', 'optional'),
   admin: is.orText(syntax.splitAdmin, ADMIN),
   adminTokenFile: is.path,
   log: is.oneOf('none', 'text', 'json', 'combined'),

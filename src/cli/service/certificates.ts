@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises'
 import tls from 'node:tls'
 import { type Config, ConfigError, show } from '../config/index.ts'
 import { counted } from '../exit.ts'
+import { askingFor, type ClientRules, loadClientRules } from './client-certificates.ts'
 import { isPath, parseCertificate, readPem } from './pem.ts'
 
 interface Pair {
@@ -13,29 +14,37 @@ interface Pair {
 }
 
 /** What all handshakes have in common. */
-export type HandshakeRules = Pick<Config, 'tlsMinVersion'>
+export type HandshakeRules = Pick<Config, 'tlsMinVersion' | 'clientCa'>
 
 /** Certificates with their keys, and the rules of the handshakes that use them. The first is the default, for clients without a matching server name. */
 export class Certificates {
   readonly #pairs: readonly [Pair, ...Pair[]]
-  readonly #rules: tls.SecureContextOptions
+  readonly #options: tls.TlsOptions
+  /** Undefined: clients are not asked for certificates. */
+  readonly clients: ClientRules | undefined
 
-  private constructor(pairs: readonly [Pair, ...Pair[]], rules: tls.SecureContextOptions) {
+  private constructor(pairs: readonly [Pair, ...Pair[]], options: tls.TlsOptions, clients: ClientRules | undefined) {
     this.#pairs = pairs
-    this.#rules = rules
+    this.#options = options
+    this.clients = clients
   }
 
   /** Reads at least one pair. @throws {ConfigError} on the first of them that cannot be used */
-  static async load(given: Config['tls'], { tlsMinVersion }: HandshakeRules = {}): Promise<Certificates> {
-    const rules = tlsMinVersion === undefined ? {} : ({ minVersion: `TLSv${tlsMinVersion}` } as const)
-    const pairs = await Promise.all(given.map((pair) => loadPair(pair, rules)))
-    return new Certificates(pairs as unknown as readonly [Pair, ...Pair[]], rules)
+  static async load(given: Config['tls'], rules: HandshakeRules = {}): Promise<Certificates> {
+    const { tlsMinVersion, clientCa } = rules
+    const clients = clientCa && (await loadClientRules(clientCa))
+    const options: tls.TlsOptions = {
+      ...(tlsMinVersion && { minVersion: `TLSv${tlsMinVersion}` }),
+      ...(clients && askingFor(clients)),
+    }
+    const pairs = await Promise.all(given.map((pair) => loadPair(pair, options)))
+    return new Certificates(pairs as unknown as readonly [Pair, ...Pair[]], options, clients)
   }
 
   /** The first pair with the rules, as options of `tls.createServer`. */
-  get first(): tls.SecureContextOptions & { cert: Buffer; key: Buffer } {
+  get first(): tls.TlsOptions & { cert: Buffer; key: Buffer } {
     const { cert, key } = this.#pairs[0]
-    return { ...this.#rules, cert, key }
+    return { ...this.#options, cert, key }
   }
 
   /** For people: the names of each certificate, and the time of its end. */
@@ -54,7 +63,7 @@ export class Certificates {
   }
 }
 
-async function loadPair(given: Config['tls'][number], rules: tls.SecureContextOptions): Promise<Pair> {
+async function loadPair(given: Config['tls'][number], options: tls.SecureContextOptions): Promise<Pair> {
   const [cert, key] = await Promise.all([readPem('tls', given.cert), readPem('tls', given.key)])
   const name = (which: 'cert' | 'key') => (isPath(given[which]) ? show(given[which]) : `the text of ${which}`)
   const parse = <T>(which: 'cert' | 'key', expected: string, make: () => T): T => {
@@ -71,7 +80,9 @@ async function loadPair(given: Config['tls'][number], rules: tls.SecureContextOp
     throw new ConfigError(`tls: expected the key of ${name('cert')}, got ${name('key')}`)
   }
   // OpenSSL also checks the rest of the chain, and refuses keys that are too small.
-  const context = parse('cert', 'a certificate, with its chain', () => tls.createSecureContext({ ...rules, cert, key }))
+  const context = parse('cert', 'a certificate, with its chain', () =>
+    tls.createSecureContext({ ...options, cert, key }),
+  )
   return { certificate, context, cert, key }
 }
 

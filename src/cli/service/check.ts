@@ -24,6 +24,7 @@ function describe(config: Config, certificates: Certificates | undefined): strin
   const lines: [what: string, value: string][] = [
     ['listen', listen.map((address) => `${addressText(address)}${address.tls ? ' (TLS)' : ''}`).join(', ')],
     ['certificates', certificates?.names.join('; ') ?? ''],
+    ['client certificates', clientsOf(certificates)],
     ...poolsOf(config).map(({ name, backends }): [string, string] => [
       name === DEFAULT_POOL ? 'backends' : `pool ${name}`,
       backends.map(idOf).join(', '),
@@ -36,6 +37,11 @@ function describe(config: Config, certificates: Certificates | undefined): strin
     ['admin', admin ? addressText(admin.listen) : ''],
   ]
   return lines.filter(([, value]) => value !== '').map(([what, value]) => `${what}: ${value}`)
+}
+
+function clientsOf(certificates: Certificates | undefined): string {
+  const { clients } = certificates ?? {}
+  return clients ? `${clients.isRequired ? 'required' : 'optional'}, of ${clients.names.join('; ')}` : ''
 }
 
 function keysText(count: number): string {

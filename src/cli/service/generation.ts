@@ -14,6 +14,7 @@ import {
 import { after, isExhausted, subscribe } from '../../proxy/index.ts'
 import { messageOf } from '../../show.ts'
 import { type Config, DEFAULT_POOL, poolsOf } from '../config/index.ts'
+import { refuseTunnel, writeClientCert } from './client-certificates.ts'
 import { ClientKeys } from './client-keys.ts'
 import type { ClientLimits } from './client-limits.ts'
 import { Forwarded } from './forwarded.ts'
@@ -79,6 +80,7 @@ function createProxy(config: Config, forwarded: Forwarded, shared: GenerationCon
     isRenamed ||
     config.forwarded ||
     config.requestId ||
+    config.clientCa ||
     redirectHttps ||
     requests === 'every' ||
     routing ||
@@ -94,6 +96,9 @@ function createProxy(config: Config, forwarded: Forwarded, shared: GenerationCon
     const refused = shared.limits.refuse(keys, head, client)
     if (refused) return refused
     if (redirect?.covers(head, client)) return { answer: redirect.answer(head, client) }
+    const tunnel = config.clientCa && refuseTunnel(head)
+    if (tunnel) return { answer: tunnel }
+    if (config.clientCa) writeClientCert(head, client)
     if (config.forwarded) forwarded.write(head, client)
     return undefined
   }

@@ -33,6 +33,7 @@ export class Generations {
     this.#current = next
     this.#former.add(former)
     former.proxy.drainConnections()
+    if (next.config.clientCa) this.#endUnasked()
     former.whenIdle(() => {
       this.#counted = addUp([this.#counted, former.proxy.counters])
       this.#former.delete(former)
@@ -47,6 +48,11 @@ export class Generations {
   /** Resets all open connections. */
   destroy(): void {
     for (const generation of this.#all) generation.destroy()
+  }
+
+  /** Resets connections whose Client-Cert, if they send one, reaches the backend. */
+  #endUnasked(): void {
+    for (const former of this.#former) if (!former.config.clientCa) former.destroy()
   }
 
   get #all(): Generation[] {

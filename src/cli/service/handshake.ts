@@ -1,8 +1,11 @@
 import type net from 'node:net'
+import type tls from 'node:tls'
 import { normalize } from '../../ip.ts'
 import { type Io, RepeatFilter } from '../output.ts'
 
 export const PLAIN_HTTP = 'the client sent plain HTTP'
+
+export const NO_CERTIFICATE = 'the client sent no certificate'
 
 const REFUSED = 'the client refused the certificate'
 
@@ -13,6 +16,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ERR_SSL_WRONG_VERSION_NUMBER: 'the client does not speak TLS',
   ERR_SSL_UNSUPPORTED_PROTOCOL: 'the TLS version of the client is too old',
   ERR_SSL_VERSION_TOO_LOW: 'the TLS version of the client is too old',
+  ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE: NO_CERTIFICATE,
   ERR_SSL_NO_SHARED_CIPHER: 'no common cipher',
   ERR_SSL_NO_APPLICATION_PROTOCOL: 'the client does not offer http/1.1',
   ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: `${REFUSED}: unknown issuer`,
@@ -27,6 +31,11 @@ const REASONS: Readonly<Record<string, string>> = {
 export function reasonOf({ code, reason, message }: { code?: string; reason?: string; message?: string }): string {
   const known = code === undefined ? undefined : REASONS[code]
   return known === undefined ? (reason ?? code ?? message ?? 'unknown reason') : `${known} (${code})`
+}
+
+/** Why a client's certificate was refused: OpenSSL's code. */
+export function invalidCertificate({ authorizationError }: Pick<tls.TLSSocket, 'authorizationError'>): string {
+  return `the certificate of the client is not valid (${String(authorizationError)})`
 }
 
 /** Reports failed handshakes, each reason at most once a minute. */

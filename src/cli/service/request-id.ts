@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Head } from '../../index.ts'
+import { deleteFields } from './fields.ts'
 
 const ID = 'X-Request-Id'
 const TRACE = 'traceparent'
@@ -22,7 +23,7 @@ export function identify(head: Head, isTrusted: boolean): string | undefined {
   if (head.version === 'HTTP/2.0') return undefined
   const given = isTrusted ? head.get(ID) : undefined
   const id = given !== undefined && IS_ID.test(given) ? given : randomUUID()
-  for (const [name] of [...head]) if (LOOKALIKE.test(name)) head.delete(name)
+  deleteFields(head, LOOKALIKE)
   head.set(ID, id)
   if (!IS_TRACE.test(head.get(TRACE) ?? '')) {
     head.set(TRACE, `00-${hex()}-${hex().slice(16)}-01`)

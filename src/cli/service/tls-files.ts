@@ -35,7 +35,7 @@ export async function loadTlsFiles(config: Config, say: Io['say'], events: TlsFi
   )
   if (config.tls.length === 0) return { certificates: undefined, targets, watches: [ofTargets] }
   const [watch, certificates] = await FileWatch.load(
-    config.tls.flatMap(({ cert, key }) => [cert, key]).filter(isPath),
+    [...config.tls.flatMap(({ cert, key }) => [cert, key]), config.clientCa?.pem].filter(isPath),
     () => Certificates.load(config.tls, config),
     eventsOf('certificates', events.certificates),
   )

@@ -5,8 +5,9 @@ import tls from 'node:tls'
 import { behindProxy } from '../../index.ts'
 import { handOver, tlsListener } from '../../proxy/index.ts'
 import type { Certificates } from './certificates.ts'
+import { type ClientRules, checkClient } from './client-certificates.ts'
 import { fixedAnswer } from './fixed-answer.ts'
-import { PLAIN_HTTP, reasonOf } from './handshake.ts'
+import { invalidCertificate, PLAIN_HTTP, reasonOf } from './handshake.ts'
 
 /** Default ms for the first byte of a client, like Node's handshakeTimeout. */
 const HANDSHAKE_MS = 120_000
@@ -34,6 +35,8 @@ export class TlsTerminator {
   readonly #events: TlsTerminatorEvents
   /** The same for all servers, so that sessions survive a change of certificates. */
   readonly #ticketKeys: Buffer
+  /** What is asked of clients now. Handshakes under way may have begun with other rules. */
+  #clients: ClientRules | undefined
   /** Passes a socket to the current TLS server. */
   #begin: ((socket: net.Socket) => void) | undefined
   /** Raw sockets, including those below `#secure`. */
@@ -49,6 +52,7 @@ export class TlsTerminator {
   /** Sets the certificates for later handshakes. */
   use(certificates: Certificates | undefined, { headTimeout, proxyProtocol }: HandshakeOptions = {}): void {
     this.#begin = undefined
+    this.#clients = certificates?.clients
     if (!certificates) return
     const look = this.#lookAt(this.#create(certificates, headTimeout ?? 0), headTimeout || HANDSHAKE_MS)
     const refused = (socket: net.Socket) => this.#events.accept(socket)
@@ -135,11 +139,22 @@ export class TlsTerminator {
       this.#secure.add(socket)
       socket.once('close', () => this.#left(this.#secure, socket))
       this.#tell()
-      this.#events.accept(socket)
+      const refusal = this.#refusalOf(socket, certificates.clients)
+      if (refusal === undefined) this.#events.accept(socket)
+      else this.#fail(refusal, socket)
     })
     // Node does not close sockets after a handshake timeout.
-    server.on('tlsClientError', (error, socket) => this.#fail(reasonOf(error), socket))
+    server.on('tlsClientError', (error, socket) => {
+      this.#fail(socket.authorizationError ? invalidCertificate(socket) : reasonOf(error), socket)
+    })
     return server
+  }
+
+  /** Why a client is refused after its handshake, in which it was `asked` for a certificate. */
+  #refusalOf(socket: tls.TLSSocket, asked: ClientRules | undefined): string | undefined {
+    const rules = this.#clients
+    if (!rules) return undefined
+    return asked?.ca.equals(rules.ca) ? checkClient(socket, rules) : 'the client CA changed during the handshake'
   }
 
   #left<T>(sockets: Set<T>, socket: T): void {

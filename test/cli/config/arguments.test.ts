@@ -164,6 +164,20 @@ const MISTAKES: [line: string, message: string][] = [
   ['--tls-cert= --tls-key=b 3001', "--tls-cert: expected a path, or PEM as text or bytes, got ''"],
   ['--tls-min-version 1.1 --tls-cert a --tls-key b 3001', "--tls-min-version: expected 1.2 or 1.3, got '1.1'"],
   ['--tls-min-version 1.3 3001', alone('--tls-min-version', '--tls-cert and --tls-key')],
+  ['--tls-client-ca c 3001', alone('--tls-client-ca', '--tls-cert and --tls-key')],
+  ['--tls-client-verify optional --tls-cert a --tls-key b 3001', alone('--tls-client-verify', '--tls-client-ca')],
+  [
+    '--tls-client-verify no --tls-client-ca c --tls-cert a --tls-key b 3001',
+    "--tls-client-verify: expected required or optional, got 'no'",
+  ],
+  [
+    '--tls-client-ca c --requests first --tls-cert a --tls-key b 3001',
+    "--tls-client-ca: expected every request to be read, got requests 'first'",
+  ],
+  [
+    '--tls-client-ca c --http2 pass --tls-cert a --tls-key b 3001',
+    "--tls-client-ca: expected HTTP/2 to be refused, got http2 'pass'",
+  ],
   ['--admin unix:/x 3001', "--admin: expected [HOST:]PORT, got 'unix:/x'"],
   ['--admin 70000 3001', "--admin: port: expected an integer from 0 to 65535, got '70000'"],
   ['--log xml 3001', "--log: expected none, text, json or combined, got 'xml'"],
@@ -299,6 +313,15 @@ const RIGHT: [line: string, changed: Partial<Config>][] = [
     '--tls-min-version 1.3 --tls-cert a --tls-key b 3001',
     { listen: [{ port: 8080, tls: true }], tls: [{ cert: 'a', key: 'b' }], tlsMinVersion: '1.3' },
   ],
+  ...['', '--tls-client-verify required ', '--tls-client-verify optional '].map((verify): [string, object] => [
+    `--tls-client-ca c ${verify}--tls-cert a --tls-key b 3001`,
+    {
+      ...EVERY,
+      listen: [{ port: 8080, tls: true }],
+      tls: [{ cert: 'a', key: 'b' }],
+      clientCa: { pem: 'c', isRequired: !verify.includes('optional') },
+    },
+  ]),
   [
     '--tls-cert a --tls-cert b --tls-key c --tls-key d 3001',
     {

@@ -62,6 +62,10 @@ const same: [given: object, line: string][] = [
     { backends: 1, tls: { cert: '/a', key: '/b' }, tlsMinVersion: '1.2' },
     '1 --tls-cert /a --tls-key /b --tls-min-version 1.2',
   ],
+  [
+    { backends: 1, tls: { cert: '/a', key: '/b' }, tlsClientCa: '/c', tlsClientVerify: 'optional' },
+    '1 --tls-cert /a --tls-key /b --tls-client-ca /c --tls-client-verify optional',
+  ],
   [{ backends: 1, lenientResponses: true }, '1 --lenient-responses'],
   [{ backends: 'dns:a:1', dns: { servers: '::1', interval: '5s' } }, 'dns:a:1 --dns-server ::1 --dns-interval 5s'],
   [{ backends: 'dns:a:1', dns: { hold: '1m' } }, 'dns:a:1 --dns-hold 60s'],

@@ -26,6 +26,8 @@ const MISTAKES: [text: string, lines: string[]][] = [
     ],
   ],
   ['{"listen": [1, { "port": 2, "tls": true }], "backends": 3}', ['listen[1].tls: has no effect without tls']],
+  ['{"tlsClientCa": "ca.pem", "backends": 3}', ['tlsClientCa: has no effect without tls']],
+  ['{"tlsClientVerify": "optional", "backends": 3}', ['tlsClientVerify: has no effect without tlsClientCa']],
   ['{"tlsMinVersion": "1.3", "backends": 3}', ['tlsMinVersion: has no effect without tls']],
   [
     '{"listen": { "port": 1, "tls": false }, "tls": { "cert": "a", "key": "b" }, "backends": 3}',
