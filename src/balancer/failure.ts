@@ -1,17 +1,10 @@
-import { isExhausted, ProxyError, type ProxyErrorCode } from '../proxy/index.ts'
+import { isExhausted, ProxyError, UNANSWERED } from '../proxy/index.ts'
 import { propertyOf } from '../show.ts'
 
 /** Whether an error means that no backend was reached. Nothing has been sent, so another may be tried. */
 export function isConnectFailure(error: unknown): error is ProxyError {
   return error instanceof ProxyError && (error.code === 'CONNECT_FAILED' || error.code === 'CONNECT_TIMEOUT')
 }
-
-const UNANSWERED: ReadonlySet<ProxyErrorCode> = new Set([
-  'NO_RESPONSE',
-  'BACKEND_RESET',
-  'RESPONSE_HEAD_TIMEOUT',
-  'REQUEST_SEND_TIMEOUT',
-])
 
 /** Whether a backend that was sent a request gave no response. */
 export function isUnanswered({ code, requestSent }: ProxyError): boolean {
