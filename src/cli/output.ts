@@ -9,13 +9,19 @@ const MAX_WAITING_BYTES = 1 << 20
 export class Output {
   readonly #stream: Writable
   readonly #say: (line: string) => void
+  readonly #reader: string
   #dropped = 0
   #lastError: string | undefined
 
-  /** `say` reports dropped lines and write errors. */
-  constructor(stream: Writable, say: (line: string) => void = () => undefined) {
+  /** `say` reports dropped lines and write errors. `reader`: what may be too slow. */
+  constructor(
+    stream: Writable,
+    say: (line: string) => void = () => undefined,
+    reader = 'the reader of the access log',
+  ) {
     this.#stream = stream
     this.#say = say
+    this.#reader = reader
     // For example EPIPE: the reader has closed. The proxy goes on.
     stream.on('error', (error: NodeJS.ErrnoException) => this.#failed(error))
     stream.on('drain', () => this.#resume())
@@ -36,7 +42,7 @@ export class Output {
   }
 
   #drop(): void {
-    if (this.#dropped++ === 0) this.#say('the reader of the access log is too slow: dropping lines')
+    if (this.#dropped++ === 0) this.#say(`${this.#reader} is too slow: dropping lines`)
   }
 
   #resume(): void {

@@ -6,6 +6,6 @@
 export const GUARDED: readonly string[] = [
   ...['host', 'content-length', 'transfer-encoding', 'cookie', 'authorization'],
   ...['forwarded', 'via', 'x-real-ip', 'x-client-ip', 'true-client-ip', 'cf-connecting-ip'],
-  ...['client-cert', 'client-cert-chain'],
+  ...['client-cert', 'client-cert-chain', 'x-request-id', 'traceparent'],
 ]
 export const X_FORWARDED = 'x-forwarded'

@@ -116,13 +116,16 @@ export class Exchange implements RequestSenderUser, DownloadEvents {
     const { state } = this.#context.machine
     if (state === 'AwaitingResponse') return this.#unanswered(cause)
     if (state === 'Modifying') this.#end ??= { cause, isGone: true }
-    else if (state === 'Responding' && !this.#isResponseDone) this.#context.failed('BACKEND_RESET', cause)
+    else if (state !== 'Responding' || this.#isResponseDone) return
+    else if (this.#sender.isEndPassed) this.#context.failed('CLIENT_GONE')
+    else this.#context.failed('BACKEND_RESET', cause)
   }
 
   #unanswered(cause?: Error): void {
     const { isEndPassed } = this.#sender
-    if (isEndPassed && !cause) this.#context.failed('CLIENT_GONE')
-    else if (this.#backend.requests > 1 && !this.#hasAnswered && !isEndPassed) this.#context.stale(cause)
+    // A FIN may make the backend reset its side.
+    if (isEndPassed) this.#context.failed('CLIENT_GONE')
+    else if (this.#backend.requests > 1 && !this.#hasAnswered) this.#context.stale(cause)
     else this.#context.failed('NO_RESPONSE', cause)
   }
 

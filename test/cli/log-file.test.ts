@@ -1,10 +1,13 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, watch, writeFileSync } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
 import http from 'node:http'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { LogFile } from '../../src/cli/service/log-file.ts'
 import { keepAliveAgent, send } from '../helpers/http.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
+import { turn } from '../helpers/turns.ts'
 import { Command } from './command.ts'
 import { startBackend } from './service/support.ts'
 
@@ -101,6 +104,26 @@ test('a log file that cannot be opened ends the start, or the reload, with a lin
   mkdirSync(folder.of('access.log'))
   command.signal('SIGUSR1')
   await command.said('it is a directory; still writing to the old file\n')
+})
+
+test('goes on after an error of the disk', async () => {
+  const folder = new Folder()
+  const said: string[] = []
+  const log = await LogFile.open('/dev/full', (line) => void said.push(line))
+  const file = await LogFile.open(folder.of('access.log'), (line) => void said.push(line))
+  log.write('lost')
+  await log.close()
+  expect(said).toEqual([expect.stringMatching(/^the access log cannot be written: ENOSPC/)])
+  const handle = await open(folder.of('other'), 'w')
+  const append = vi.spyOn(Object.getPrototypeOf(handle) as FileHandle, 'appendFile')
+  onTestFinished(() => append.mockRestore())
+  append.mockRejectedValueOnce(Object.assign(new Error('full'), { code: 'EIO' }))
+  file.write('lost')
+  while (said.length < 2) await turn()
+  file.write('kept')
+  await file.close()
+  await handle.close()
+  expect(folder.read('access.log')).toBe('kept\n')
 })
 
 const LOGROTATE = '/usr/sbin/logrotate'

@@ -1,5 +1,5 @@
-import { createWriteStream } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
+import { Writable } from 'node:stream'
 import { messageOf } from '../../show.ts'
 import { Output } from '../output.ts'
 
@@ -58,10 +58,26 @@ export class LogFile {
 async function openOutput(path: string, say: Say): Promise<Output> {
   try {
     const file = await open(path, 'a', MODE)
-    return new Output(createWriteStream(path, { fd: file }), say)
+    return new Output(appending(file), say, 'the disk of the access log')
   } catch (error) {
     throw new Error(`--log-file: cannot open ${path}: ${reasonOf(error)}`, { cause: error })
   }
+}
+
+/** Appends to a file. Goes on after an error, unlike Node's own stream: a full disk may have space again later. */
+function appending(file: FileHandle): Writable {
+  const append = (bytes: Buffer, done: () => void) => {
+    file.appendFile(bytes).then(done, (error) => {
+      lines.emit('error', error)
+      done()
+    })
+  }
+  const lines: Writable = new Writable({
+    write: (chunk: Buffer, _encoding, done) => append(chunk, done),
+    writev: (chunks, done) => append(Buffer.concat(chunks.map(({ chunk }) => chunk as Buffer)), done),
+    final: (done) => void file.close().then(() => done(), done),
+  })
+  return lines
 }
 
 function reasonOf(error: unknown): string {

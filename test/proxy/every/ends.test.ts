@@ -46,15 +46,18 @@ describe('a client that leaves', () => {
   })
 
   test('by a FIN while its response is awaited is not blamed on the backend, and the request is not sent again', async () => {
-    const { client, peer, watch, backend } = await meet(head())
-    await serve(peer, OK)
-    await client.until('ok')
-    client.received = Buffer.alloc(0)
-    client.end(head())
-    expect(await peer.ended()).toBe(head())
-    peer.end()
-    await client.closed()
-    expect([client.text, watch.codes, backend.accepted]).toEqual(['', ['CLIENT_GONE'], 1])
+    for (const how of ['a FIN', 'a reset']) {
+      const { client, peer, watch, backend } = await meet(head())
+      await serve(peer, OK)
+      await client.until('ok')
+      client.received = Buffer.alloc(0)
+      client.end(head())
+      expect(await peer.ended()).toBe(head())
+      if (how === 'a FIN') peer.end()
+      else peer.reset()
+      await client.closed()
+      expect([client.text, watch.codes, backend.accepted]).toEqual(['', ['CLIENT_GONE'], 1])
+    }
   })
 
   test('by a FIN between two requests gets a FIN, and the backend does not notice', async () => {
