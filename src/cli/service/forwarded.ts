@@ -83,6 +83,17 @@ export class Forwarded {
   }
 
   /**
+   * The answer to a request of a trusted peer with a malformed Forwarded, undefined for others. The client may have
+   * written the malformed part, so that nothing names the client any more. Call it before the other methods. Each line is
+   * checked by itself: a quoted value that is open at its end must not continue in the line of a proxy.
+   */
+  refuse(head: Head, client: Peer): Response | undefined {
+    if (this.#form === 'x' || !this.#trust.has(client)) return undefined
+    if (head.getAll(FORWARDED).every(parseElements)) return undefined
+    return new Response('400 Bad Request: malformed Forwarded\n', { status: 400 })
+  }
+
+  /**
    * The client's own address: the peer's, or behind a trusted peer the right-most untrusted entry of the list of clients,
    * or the left-most entry if all are trusted. Empty for an untrusted client of a Unix socket. `write` does not change it.
    */

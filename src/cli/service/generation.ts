@@ -93,6 +93,9 @@ function createProxy(config: Config, forwarded: Forwarded, shared: GenerationCon
   const begin: Begin = (head, client) => {
     const id = config.requestId ? identify(head, forwarded.trusts(client)) : undefined
     shared.requested(head, client, { id, address: () => forwarded.clientAddress(head, client) })
+    const malformed = forwarded.refuse(head, client)
+    // Before the limits: they would count the request for the proxy.
+    if (malformed) return { answer: malformed }
     const refused = shared.limits.refuse(keys, head, client)
     if (refused) return refused
     if (redirect?.covers(head, client)) return { answer: redirect.answer(head, client) }

@@ -265,6 +265,31 @@ describe('Forwarded (RFC 7239)', () => {
   })
 
   test.each([
+    [['for="', 'for=9.9.9.9'], true],
+    [['=', 'for=9.9.9.9'], true],
+    [['for=1;for=2', 'for=9.9.9.9'], true],
+    [['for=", for=9.9.9.9'], true],
+    [['for=9.9.9.9', 'for="'], true],
+    // Together they would be one quoted value.
+    [['for="', '", for=9.9.9.9'], true],
+    [['for=8.8.8.8', 'for="[::1]:80"'], false],
+    [['', ' , ', 'for=9.9.9.9'], false],
+    [[], false],
+  ])('lines %j of a trusted peer are refused: %s', async (lines, isRefused) => {
+    const fields = lines.map((line) => `Forwarded: ${line}\r\n`).join('')
+    const head = parseHead(Buffer.from(`GET / HTTP/1.1\r\n${HOST}\r\n${fields}\r\n`), 'request')
+    for (const form of ['rfc7239', 'both'] as const) {
+      const answered = new Forwarded(INNER, form).refuse(head, client('10.0.0.1'))
+      expect(answered?.status).toBe(isRefused ? 400 : undefined)
+      expect(await answered?.text()).toBe(isRefused ? '400 Bad Request: malformed Forwarded\n' : undefined)
+      // Those of others are replaced.
+      expect(new Forwarded(INNER, form).refuse(head, client('1.2.3.4'))).toBeUndefined()
+    }
+    // The field is removed.
+    expect(new Forwarded(INNER, 'x').refuse(head, client('10.0.0.1'))).toBeUndefined()
+  })
+
+  test.each([
     ['', '10.0.0.1', 'http', 'a.test'],
     ['for=9.9.9.9;proto=https;host=b.test', '9.9.9.9', 'https', 'b.test'],
     ['FOR="9.9.9.9:50";Proto=HTTPS', '9.9.9.9', 'https', 'a.test'],
@@ -457,20 +482,32 @@ describe('whatever a client sends', () => {
     )
   })
 
-  test('a trusted proxy that appends to it names the client, or nobody does', () => {
+  test('a trusted proxy that appends to it names the client, or the request is refused', () => {
     const front = { for: '9.9.9.9', scheme: 'http', authority: 'b.test' } as const
     const ask = (form: ForwardedForm, lines: string[]) => {
       const head = parseHead(Buffer.from(['GET / HTTP/1.1', HOST, ...lines, '', ''].join('\r\n'), 'latin1'), 'request')
       const forwarded = new Forwarded(INNER, form)
+      if (forwarded.refuse(head, client('10.0.0.1'))) return undefined
       return { for: forwarded.clientAddress(head, client('10.0.0.1')), ...forwarded.origin(head, client('10.0.0.1')) }
     }
     fc.assert(
       fc.property(value, value, value, (one, two, three) => {
         const lists = [`${X}-For: ${one}, 9.9.9.9`, `${X}-Proto: ${two}, http`, `${X}-Host: ${three}, b.test`]
         expect(ask('x', lists)).toEqual(front)
-        const elements = ask('rfc7239', [`Forwarded: ${one}, for=9.9.9.9;proto=http;host=b.test`])
-        // If the client made it malformed, the proxy itself is the client.
-        expect([front, { for: '10.0.0.1', scheme: 'http', authority: 'a.test' }]).toContainEqual(elements)
+        for (const element of ['for=9.9.9.9;proto=http;host=b.test', 'for="9.9.9.9";proto="http";host="b.test"']) {
+          for (const lines of [
+            [`${one}, ${element}`],
+            [one, element],
+            [one, two, element],
+            [one, `${two}, ${element}`],
+          ]) {
+            const named = ask(
+              'rfc7239',
+              lines.map((line) => `Forwarded: ${line}`),
+            )
+            expect([front, undefined]).toContainEqual(named)
+          }
+        }
       }),
     )
   })
@@ -530,6 +567,34 @@ describe('on real sockets', () => {
         expect(sent.join()).not.toMatch(/6\.6|9\.9|evil|: 6/)
         peer.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
       }
+    },
+  )
+
+  test.each(['rfc7239', 'both'] as const)(
+    'a client cannot hide behind a trusted proxy with a malformed Forwarded: %s',
+    async (form) => {
+      const backend = await Backend.start()
+      const backends = [{ port: backend.port }]
+      const rate = { requests: 1, per: 3_600_000, burst: 1 }
+      const { port } = await startService({ backends, forwarded: form, requests: 'every', trust: ['127.0.0.1'], rate })
+      const peer = await connect(port)
+      const element = 'Forwarded: for=9.9.9.9\r\nX-Forwarded-For: 9.9.9.9\r\n'
+      const request = (fields: string) => `GET / HTTP/1.1\r\nHost: a.test\r\n${fields}\r\n`
+      for (const given of ['for="', '=', 'for=1;for=2', 'for="', '=']) {
+        peer.received = Buffer.alloc(0)
+        peer.write(request(`Forwarded: ${given}\r\n${element}`))
+        expect(await peer.until('malformed Forwarded\n')).toMatch(/^HTTP\/1\.1 400 /)
+      }
+      expect(backend.accepted).toBe(0)
+      peer.received = Buffer.alloc(0)
+      peer.write(request(element))
+      const served = await backend.next()
+      expect(await served.until('\r\n\r\n')).toContain('Forwarded: for=9.9.9.9, for=127.0.0.1;')
+      served.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+      expect(await peer.until('ok')).toMatch(/^HTTP\/1\.1 200 /)
+      peer.received = Buffer.alloc(0)
+      peer.write(request(element))
+      expect(await peer.until('too many requests from this address\n')).toMatch(/^HTTP\/1\.1 429 /)
     },
   )
 
