@@ -7,6 +7,7 @@ export const SCANNER_CASES: ScannerInput[] = [
   { kind: 'request', bytes: 'GET /path HTTP/1.1\r\nHost: example.com\r\n\rW\n', cuts: [] },
   { kind: 'request', bytes: 'GET / HTTP/1.1\nHost: a\r\n\r\n', cuts: [15] },
   { kind: 'request', bytes: '\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', cuts: [1, 3] },
+  { kind: 'request', bytes: 'GET http://a/ HTTP/1.0\r\n\r\nCONNECT b:1 HTTP/1.0\r\nHost: b:1\r\n\r\n', cuts: [] },
   { kind: 'response', bytes: 'HTTP/1.1 100 \r\n\r\n\n', cuts: [] },
 ]
 export const EDITS_CASES: EditsInput[] = [

@@ -38,7 +38,8 @@ export const scannerTarget = (
     // The target's authority replaces Host (RFC 9112 3.2.2).
     const isAbsolute = kind === 'request' && /^\S+ [^ /]+:\/\//.test(came)
     const comparable = (text: string) => (isAbsolute ? text.replace(/^host:.*\r\n/im, '') : text)
-    expect(comparable(outcome.head + outcome.rest)).toBe(comparable(came))
+    expect(came.endsWith(outcome.rest)).toBe(true)
+    expect(comparable(outcome.head)).toBe(comparable(came.slice(0, came.length - outcome.rest.length)))
     if (kind === 'request') expect(judge(bytes).verdict).not.toBe('must refuse')
     const again = parseHead(latin1(outcome.head), kind)
     expect([again.first, [...again]]).toEqual([outcome.first, outcome.fields])
