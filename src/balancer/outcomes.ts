@@ -11,8 +11,8 @@ export class Outcomes {
   settings: EjectSettings
   /** Connections whose last request has reached a verdict. */
   readonly #judged = new WeakSet<Connection>()
-  /** Connections whose client cannot be the reason for a missing response. */
-  readonly #innocent = new WeakSet<Connection>()
+  /** Connections whose request ended with its head, so that its client cannot be the reason for a failure. */
+  readonly #withoutBody = new WeakSet<Connection>()
   readonly #stops: readonly (() => void)[]
 
   /** `backendOf` finds the backend of a Dest. */
@@ -21,15 +21,17 @@ export class Outcomes {
     this.#stops = [
       subscribe('routed', ({ connection, head }) => {
         this.#judged.delete(connection)
-        if (isComplete(head)) this.#innocent.add(connection)
-        else this.#innocent.delete(connection)
+        if (isWithoutBody(head)) this.#withoutBody.add(connection)
+        else this.#withoutBody.delete(connection)
       }),
       subscribe('response', ({ connection, dest, status, response }) => {
-        if (response) this.#judge(connection, backendOf(dest), this.#faultOf(status))
+        if (!response) return
+        const fault = this.#faultOf(status)
+        if (fault) this.#failed(connection, backendOf(dest), fault)
+        else this.#judge(connection, backendOf(dest))
       }),
       followErrors(({ connection, error, dest }) => {
-        const isFault = this.#innocent.has(connection) && isMissing(error, connection)
-        if (isFault) this.#judge(connection, backendOf(dest), error)
+        if (isMissing(error, connection)) this.#failed(connection, backendOf(dest), error)
         else this.#judged.add(connection)
       }),
       // With `requests: 'first'` responses pass unread.
@@ -41,6 +43,12 @@ export class Outcomes {
 
   stop(): void {
     for (const stop of this.#stops) stop()
+  }
+
+  /** Counts neither way for a request with a body: its client may be the reason. */
+  #failed(connection: Connection, backend: Backend | undefined, fault: Error): void {
+    if (this.#withoutBody.has(connection)) this.#judge(connection, backend, fault)
+    else this.#judged.add(connection)
   }
 
   #judge(connection: Connection, backend: Backend | undefined, fault?: Error): void {
@@ -66,8 +74,8 @@ function isMissing({ code, phase }: ProxyError, { bytesWritten }: Connection): b
 
 /**
  * Whether the request was complete when it was routed. A backend may give up a client that stalls or sends nonsense in a
- * body, a tunnel or an HTTP/2 connection.
+ * body, a tunnel or an HTTP/2 connection, also with a 503.
  */
-function isComplete(head: Head): boolean {
+function isWithoutBody(head: Head): boolean {
   return bodyOf(head).kind === 'none' && head.method !== 'CONNECT' && head.version !== 'HTTP/2.0'
 }

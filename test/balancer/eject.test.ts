@@ -81,6 +81,22 @@ describe("with requests: 'every'", () => {
     },
   )
 
+  it('statuses of requests with a body count neither way', async () => {
+    const { balancer, proxy, send } = await start('every')
+    const upload = async (status: number, ...lines: string[]) => {
+      expect(await ask(proxy, request(`POST /${status} HTTP/1.1`, ...lines))).toContain(`HTTP/1.1 ${status} `)
+      await idle(balancer)
+    }
+    // The backend gives up a slow upload.
+    for (let i = 0; i < 4; i++) await upload(503, 'Content-Length: 4')
+    expect(isEjected(balancer)).toBe(false)
+    await send(503, 503)
+    await upload(503, 'Transfer-Encoding: chunked')
+    expect(isEjected(balancer)).toBe(false)
+    await send(503)
+    expect(isEjected(balancer)).toBe(true)
+  })
+
   it('500 counts if the option says so', async () => {
     const { balancer, send } = await start('every', { eject: { failures: 3, status: '500' } })
     await send(503, 500, 500)
