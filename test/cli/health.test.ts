@@ -21,7 +21,7 @@ test.each(['1', '2'])('--health: a backend drains while its checks say so, with 
   const command = Command.start(...args, '--health', health, `127.0.0.1:${backend.port}`)
   const to = await command.port()
   if (workers !== '1') await command.said(`${workers} workers serve`)
-  const [, admin] = /admin page on (\S+)#/.exec(command.stderr)!
+  const [, admin] = /admin page on (\S+)#/.exec(await command.said('admin page on'))!
   const state = async () => {
     const { backends } = (await (await fetch(new URL('api/state', admin))).json()) as { backends: BackendStatus[] }
     return backends[0]!

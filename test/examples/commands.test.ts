@@ -5,6 +5,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { readArguments } from '../../src/cli/config/arguments.ts'
 import type { Config, Target } from '../../src/cli/config/config.ts'
 import { Service } from '../../src/cli/service/service.ts'
+import { Authority } from '../helpers/authority.ts'
 import { NameServer } from '../helpers/dns.ts'
 import { listen } from '../helpers/net.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
@@ -18,12 +19,15 @@ const scripts = readdirSync(join(examples, 'commands')).map((name) =>
 )
 const commands = scripts.flatMap((text) => [...text.matchAll(/^badass (.*)$/gm)].map(([, line]) => line!))
 
+const clients = new Authority('clients')
+const client = clients.issue('client')
+
 /** The files that the commands name, in a new directory. */
 function files(): string {
   const directory = temporaryDirectory()
   const { cert, key } = certificate()
   const json = readFileSync(join(examples, 'config', 'badass.json'))
-  const contents = { 'a.pem': cert, 'a.key': key, secrets: 'change me\n', 'badass.json': json }
+  const contents = { 'a.pem': cert, 'a.key': key, 'ca.pem': clients.cert, secrets: 'change me\n', 'badass.json': json }
   for (const [name, text] of Object.entries(contents)) writeFileSync(join(directory, name), text)
   return directory
 }
@@ -41,7 +45,7 @@ async function start(line: string): Promise<{ service: Service; config: Config }
   const directory = files()
   const places = line
     .split(' ')
-    .map((word) => (/^(a\.pem|a\.key|secrets|badass\.json)$/.test(word) ? join(directory, word) : word))
+    .map((word) => (/^(a\.pem|a\.key|ca\.pem|secrets|badass\.json)$/.test(word) ? join(directory, word) : word))
   const request = readArguments(places)
   if (request.kind !== 'run') throw new Error(`does not run: ${line}`)
   const config = await request.load()
@@ -85,7 +89,7 @@ test.each(commands)('badass %s', async (line) => {
   const url = new URL(service.addresses[0]!)
   const { get } = url.protocol === 'https:' ? await import('node:https') : http
   const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
-    get(url, { agent: false, rejectUnauthorized: false } as object, resolve).on('error', reject)
+    get(url, { agent: false, rejectUnauthorized: false, ...client } as object, resolve).on('error', reject)
   })
   const headers = JSON.parse(Buffer.concat(await response.toArray()).toString()) as http.IncomingHttpHeaders
   expect(response.statusCode).toBe(200)
