@@ -6,7 +6,6 @@ const smoke = [
   'test/cli/service/service.test.ts',
   'test/cli/workers/serve.test.ts',
   'test/e2e/conversation.test.ts',
-  'test/e2e/curl.test.ts',
   'test/e2e/sse.test.ts',
   'test/e2e/ws.test.ts',
 ]
@@ -14,11 +13,13 @@ const smoke = [
 /** Unit tests that mock a module: what they mock must be loaded for them alone. */
 const mocked = ['test/cli/admin/guards.test.ts', 'test/sticky/forgery.test.ts']
 
-/** A long corpus, hundreds of megabytes for clients that lag, and time-outs of the system's resolver. */
+/** Long corpora, hundreds of megabytes for clients that lag, and time-outs of the system's resolver. */
 const slow = [
   'test/balancer/discovery/server.test.ts',
+  'test/cli/config/hostile.test.ts',
   'test/parser/lenient-node.test.ts',
   'test/proxy/tunnel/backend-memory.test.ts',
+  'test/proxy/tunnel/backpressure.test.ts',
   'test/proxy/tunnel/backend-socket.test.ts',
 ]
 
