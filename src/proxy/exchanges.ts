@@ -42,7 +42,7 @@ export class Exchanges implements RequestReaderEvents {
   #target: { readonly key: string; readonly isShared: boolean; readonly hostHeader: string | undefined } | undefined
   /** The backend connection of the current exchange. */
   #backend: BackendConnection | undefined
-  /** The backend connection of the last request. It is in the pool unless it is private. */
+  /** The backend connection of the last request. It is in the pool, unless another client uses it. */
   #last: BackendConnection | undefined
   #exchange: Exchange | HookAnswer | undefined
   /** Part of the request's body went to a backend and is gone. */
@@ -173,8 +173,7 @@ export class Exchanges implements RequestReaderEvents {
     if (!backend) return
     if (!isReusable) return backend.destroy()
     this.#last = backend
-    if (backend.isPrivate) backend.idleUntil = performance.now() + backend.idleLimit
-    else this.#context.pool.put(backend)
+    this.#context.pool.put(backend)
   }
 
   /** Reads the next request. */
@@ -208,7 +207,7 @@ export class Exchanges implements RequestReaderEvents {
   stop(): void {
     this.abandon()
     const last = this.#takeLast()
-    if (last?.isPrivate) last.destroy()
+    if (last?.isPrivate) this.#context.pool.take(last.key, last)?.destroy()
     this.#requests.stop()
   }
 
@@ -220,12 +219,13 @@ export class Exchanges implements RequestReaderEvents {
   }
 
   #find(key: string, isAnyRight: boolean): BackendConnection | undefined {
+    const { pool } = this.#context
     const last = this.#takeLast()
     if (last?.isPrivate) {
-      if (last.key === key && !last.isOver && last.idleUntil > performance.now()) return last
-      last.destroy()
+      const own = pool.take(last.key, last)
+      if (own?.key === key) return own
+      own?.destroy()
     }
-    const { pool } = this.#context
     if (isAnyRight) return pool.take(key)
     return last?.key === key ? pool.take(key, last) : undefined
   }

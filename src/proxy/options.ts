@@ -45,7 +45,7 @@ export interface Hooks<D extends Dest = Dest, E extends Dest = D> {
   errback?: ((error: ProxyError, dest: D | E | undefined, head: Head) => Maybe<Instead<E>>) | undefined
 }
 
-/** Limits of the backend connections that are kept with `requests: 'every'`. */
+/** Limits of the shared backend connections that are kept with `requests: 'every'`. */
 export interface PoolOptions {
   /** ms that a connection may be idle, or one second less than the backend's `Keep-Alive`. 0: none is kept. Default 4000. */
   idleLifetime?: number

@@ -31,13 +31,22 @@ export function closeIdleBackends(dest: Dest, keep = 0): void {
   for (const connection of idle.slice(0, idle.length - keep)) connection.ended!(connection)
 }
 
+/** The idle connections to a destination. */
+interface Idle {
+  /** The most recently used one is last. */
+  readonly shared: BackendConnection[]
+  /** Each belongs to one client, and closes with it. */
+  readonly private: Set<BackendConnection>
+}
+
 /** Idle connections to backends, by destination. A byte or an end from the backend destroys an idle connection. */
 export class Pool {
   readonly #settings: Required<PoolOptions>
-  /** By key. The most recently used connection is last. */
-  readonly #idle = new Map<string, BackendConnection[]>()
+  /** By key. */
+  readonly #idle = new Map<string, Idle>()
   /** TLS sessions of connections with the same keys. */
   readonly sessions = new TlsSessions()
+  /** Number of shared connections. */
   #count = 0
   #sweep: NodeJS.Timeout | undefined
 
@@ -45,18 +54,17 @@ export class Pool {
     this.#settings = settings
   }
 
-  /** Number of idle connections. */
+  /** Number of idle connections that clients share. */
   get size(): number {
     return this.#count
   }
 
-  /** Takes the most recently used connection of a key, or only `wanted`. */
+  /** Takes the most recently used shared connection of a key, or only `wanted`, which may be private. */
   take(key: string, wanted?: BackendConnection): BackendConnection | undefined {
     const idle = this.#idle.get(key)
-    if (!idle) return undefined
-    const connection = wanted ?? idle.at(-1)!
-    if (!this.#remove(connection, idle)) return undefined
-    if (connection.idleUntil <= performance.now()) {
+    const connection = wanted ?? idle?.shared.at(-1)
+    if (!idle || !connection || !this.#remove(connection, idle)) return undefined
+    if (connection.isOver || connection.idleUntil <= performance.now()) {
       connection.destroy()
       return this.take(key, wanted)
     }
@@ -66,17 +74,14 @@ export class Pool {
 
   /** Keeps a connection after a request, or destroys it if a limit is reached. */
   put(connection: BackendConnection): void {
-    const { idleLifetime, maxLifetime, maxRequests, maxIdle, maxIdleTotal } = this.#settings
+    const idle = this.#idle.get(connection.key) ?? { shared: [], private: new Set() }
     const now = performance.now()
-    const idle = this.#idle.get(connection.key) ?? []
-    const isSpent = connection.requests >= maxRequests || now - connection.openedAt >= maxLifetime
-    const lifetime = Math.min(idleLifetime, connection.idleLimit)
-    if (isSpent || lifetime <= 0 || idle.length >= maxIdle || this.#count >= maxIdleTotal) return connection.destroy()
+    const lifetime = connection.isPrivate ? connection.idleLimit : this.#lifetime(connection, idle, now)
+    if (lifetime <= 0) return connection.destroy()
     connection.idleUntil = now + lifetime
     connection.ended = this.#ended
-    if (idle.length === 0) this.#idle.set(connection.key, idle)
-    idle.push(connection)
-    this.#count++
+    this.#idle.set(connection.key, idle)
+    this.#add(connection, idle)
     pools.add(this)
     if (connection.stream instanceof net.Socket) connection.stream.unref()
     this.#sweep ??= setInterval(() => this.#check(), SWEEP_MS).unref()
@@ -90,7 +95,7 @@ export class Pool {
   /** The idle connections to an address, whatever their options of TLS. */
   idleAt(place: string): BackendConnection[] {
     const matches = (key: string) => key === place || key.startsWith(`${place}${AFTER_PLACE}`)
-    return [...this.#idle].flatMap(([key, idle]) => (matches(key) ? idle : []))
+    return [...this.#idle].flatMap(([key, idle]) => (matches(key) ? [...idle.shared, ...idle.private] : []))
   }
 
   /** Destroys all idle connections. */
@@ -100,15 +105,18 @@ export class Pool {
   }
 
   readonly #ended = (connection: BackendConnection): void => {
-    this.#remove(connection, this.#idle.get(connection.key) ?? [])
+    const idle = this.#idle.get(connection.key)
+    if (idle) this.#remove(connection, idle)
     connection.destroy()
   }
 
   /** Destroys the connections that have been idle for too long, and forgets destinations without any. */
   #check(): void {
     this.#drop((one) => one.idleUntil <= performance.now())
-    for (const [key, idle] of this.#idle) if (idle.length === 0) this.#idle.delete(key)
-    if (this.#count > 0) return
+    for (const [key, idle] of this.#idle) {
+      if (idle.shared.length + idle.private.size === 0) this.#idle.delete(key)
+    }
+    if (this.#idle.size > 0) return
     pools.delete(this)
     clearInterval(this.#sweep)
     this.#sweep = undefined
@@ -116,21 +124,37 @@ export class Pool {
 
   #drop(matches: (connection: BackendConnection) => boolean): void {
     for (const idle of [...this.#idle.values()]) {
-      for (const connection of idle.filter(matches)) {
+      for (const connection of [...idle.shared, ...idle.private].filter(matches)) {
         this.#remove(connection, idle)
         connection.destroy()
       }
     }
   }
 
+  /** ms that a shared connection may be idle. 0 if a limit is reached. */
+  #lifetime({ requests, openedAt, idleLimit }: BackendConnection, { shared }: Idle, now: number): number {
+    const { idleLifetime, maxLifetime, maxRequests, maxIdle, maxIdleTotal } = this.#settings
+    const isSpent = requests >= maxRequests || now - openedAt >= maxLifetime
+    const isFull = shared.length >= maxIdle || this.#count >= maxIdleTotal
+    return isSpent || isFull ? 0 : Math.min(idleLifetime, idleLimit)
+  }
+
+  #add(connection: BackendConnection, idle: Idle): void {
+    if (connection.isPrivate) return void idle.private.add(connection)
+    idle.shared.push(connection)
+    this.#count++
+  }
+
   /** Returns whether the connection was idle. */
-  #remove(connection: BackendConnection, idle: BackendConnection[]): boolean {
-    const at = idle.lastIndexOf(connection)
-    if (at < 0) return false
-    if (at === idle.length - 1) idle.pop()
-    else idle.splice(at, 1)
+  #remove(connection: BackendConnection, { shared, private: own }: Idle): boolean {
+    if (!own.delete(connection)) {
+      const at = shared.lastIndexOf(connection)
+      if (at < 0) return false
+      if (at === shared.length - 1) shared.pop()
+      else shared.splice(at, 1)
+      this.#count--
+    }
     connection.ended = undefined
-    this.#count--
     return true
   }
 }

@@ -22,6 +22,13 @@ async function start(algorithm: 'round-robin' | 'least-connections') {
 
 type Id = 'a' | 'b'
 
+/** After a login, only its client uses the connection. */
+const LOGIN = 'GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Negotiate abc\r\n\r\n'
+const REQUESTS: [what: string, request: string][] = [
+  ['a request', GET],
+  ['a login', LOGIN],
+]
+
 /** The backends that have a request or a tunnel under way. */
 function busy(balancer: Balancer): Id[] {
   return balancer.backends.filter(({ connections }) => connections > 0).map(({ id }) => id as Id)
@@ -102,33 +109,33 @@ it('kill resets an exchange under way, and no client that waits between two', as
 
 describe('idle connections to a backend close', () => {
   /** A balancer before one backend, which keeps an idle connection of the proxy. */
-  async function idleAt() {
+  async function idleAt(request = GET) {
     const backend = await Backend.start()
     const balancer = balancerOf({ backends: [{ id: 'a', port: backend.port }] })
     const { lookup, errback } = balancer
     const server = createServer({ lookup, errback, requests: 'every', pool: { idleLifetime: 600_000 } })
     const client = await connect(await listen(server))
-    client.write(GET)
+    client.write(request)
     const peer = await next(backend)
     await answer(client, peer)
     await until(() => busy(balancer).length === 0)
     return { backend, balancer, client, peer }
   }
 
-  it('when it is removed', async () => {
-    const { balancer, peer } = await idleAt()
+  it.for(REQUESTS)('when it is removed, after %s', async ([, request]) => {
+    const { balancer, peer } = await idleAt(request)
     balancer.remove('a')
     expect(await peer.ended()).toBe('')
   })
 
-  it('when it is killed', async () => {
-    const { balancer, peer } = await idleAt()
+  it.for(REQUESTS)('when it is killed, after %s', async ([, request]) => {
+    const { balancer, peer } = await idleAt(request)
     expect(balancer.kill('a')).toBe(0)
     expect(await peer.ended()).toBe('')
   })
 
-  it('when an update gives it another address', async () => {
-    const { balancer, client, peer } = await idleAt()
+  it.for(REQUESTS)('when an update gives it another address, after %s', async ([, request]) => {
+    const { balancer, client, peer } = await idleAt(request)
     const other = await Backend.start()
     balancer.update({ backends: [{ id: 'a', port: other.port }] })
     expect(await peer.ended()).toBe('')
@@ -191,4 +198,21 @@ it('an idle connection closes before another one would exceed maxConnections', a
   for (const client of rest) client.write(GET)
   await Promise.all([next(backend, open), next(backend, fresh)])
   expect(backend.accepted).toBe(3)
+})
+
+it('connections that belong to one client count for maxConnections while they are idle', async () => {
+  const backend = await Backend.start()
+  const balancer = balancerOf({ backends: [{ id: 'a', port: backend.port, maxConnections: 1 }] })
+  const server = createServer({ lookup: balancer.lookup, errback: balancer.errback, requests: 'every' })
+  const port = await listen(server)
+  let last: Peer | undefined
+  for (let i = 0; i < 3; i++) {
+    const client = await connect(port)
+    client.write(LOGIN)
+    const peer = await next(backend)
+    expect(await last?.ended()).toBe(last && '')
+    await answer(client, peer)
+    await until(() => balancer.backends[0]!.connections === 0)
+    last = peer
+  }
 })

@@ -2,13 +2,13 @@ import { once } from 'node:events'
 import net from 'node:net'
 import tls from 'node:tls'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { closeIdleBackends, createServer, type Dest, type ProxyOptions } from '../../../src/index.ts'
+import { closeIdleBackends, createServer, type ProxyOptions } from '../../../src/index.ts'
 import { keyOf } from '../../../src/proxy/pool.ts'
 import { Backend, connect, listen, type Peer } from '../../helpers/net.ts'
 import { expectNoWarnings, OK, startProxy } from '../../helpers/proxy.ts'
 import { certificate } from '../../helpers/tls.ts'
 import { turns } from '../../helpers/turns.ts'
-import { head, host, response, serve, start } from './support.ts'
+import { head, host, open, response, serve, start } from './support.ts'
 
 expectNoWarnings()
 
@@ -26,18 +26,6 @@ async function ask(port: number, peer: Peer, request = head(), answer = OK): Pro
   client.end()
   await client.closed()
   return got
-}
-
-/** Sends a request as a new client. Returns the new connection of the backend. */
-async function open(all: Awaited<ReturnType<typeof start>>, request = head(), answer = OK): Promise<Peer> {
-  const client = await connect(all.port)
-  client.write(request)
-  const peer = await all.backend.next()
-  await serve(peer, answer)
-  await client.until('ok')
-  client.end()
-  await client.closed()
-  return peer
 }
 
 test('a connection serves several clients in turn', async () => {
@@ -230,112 +218,6 @@ test('the end of a server without a listener closes them after the last exchange
   client.end()
   await drained
   expect(await peer.ended()).toBe(head())
-})
-
-describe('a connection is private to one client', () => {
-  test.for(['NTLM TlRMTVNTUAAB', 'Negotiate abc'])('after a request with Authorization: %s', async (value) => {
-    const all = await start()
-    all.client.write(head(`Authorization: ${value}\r\n`))
-    const peer = await all.backend.next()
-    await serve(peer, OK)
-    await all.client.until('ok')
-    await open(all)
-    // It still belongs to this client.
-    all.client.write(head())
-    expect(await serve(peer, OK)).toBe(head())
-    all.client.end()
-    expect(await peer.ended()).toBe('')
-    expect(all.backend.accepted).toBe(2)
-  })
-
-  test.for([
-    ['401 Unauthorized', 'WWW-Authenticate: Basic realm="x", NTLM\r\n'],
-    ['407 Proxy Authentication Required', 'Proxy-Authenticate: Negotiate\r\n'],
-  ])('from the moment a %s offers such a login', async ([status, fields]) => {
-    const all = await start()
-    all.client.write(head())
-    const peer = await all.backend.next()
-    await serve(peer, response(`${fields}Content-Length: 2\r\n`, 'ok', status))
-    await all.client.until('ok')
-    await open(all)
-    all.client.write(`${POST}hello`)
-    expect(await serve(peer, OK, 'hello')).toBe(`${POST}hello`)
-  })
-
-  test.for(['between', 'during'])(
-    'of a user who logs in on one that another client used before: %s requests',
-    async (when) => {
-      const all = await start()
-      all.client.write(head())
-      const peer = await all.backend.next()
-      await serve(peer, OK)
-      await all.client.until('ok')
-      const user = await connect(all.port)
-      user.write(head('Authorization: Negotiate abc\r\n'))
-      await peer.until('abc')
-      if (when === 'between') {
-        await serve(peer, OK)
-        await user.until('ok')
-      }
-      peer.received = Buffer.alloc(0)
-      // That client must neither use it, nor close it when it leaves.
-      all.client.write(head())
-      await serve(all.backend, OK)
-      await all.client.until(OK + OK)
-      all.client.end()
-      await all.client.closed()
-      if (when === 'during') peer.write(OK)
-      await user.until('ok')
-      user.write(head('X: 1\r\n'))
-      expect(await serve(peer, OK)).toBe(head('X: 1\r\n'))
-      await user.until(OK + OK)
-      expect(all.backend.accepted).toBe(2)
-    },
-  )
-
-  test('with sendProxy, and with connect', async () => {
-    const backend = await Backend.start()
-    const connects = () => net.connect(backend.port, host)
-    for (const dest of [{ port: backend.port, host, sendProxy: 1 }, { connect: connects }] as Dest[]) {
-      const { port } = await startProxy({ requests: 'every', lookup: () => ({ ...dest }) })
-      const before = backend.accepted
-      for (let i = 1; i <= 2; i++) {
-        const client = await connect(port)
-        client.write(head())
-        const peer = await backend.next()
-        await serve(peer, OK)
-        await client.until('ok')
-        client.write(head())
-        await serve(peer, OK)
-        await client.until(OK + OK)
-        client.end()
-        await peer.ended()
-        expect(backend.accepted - before).toBe(i)
-      }
-    }
-  })
-
-  test('until lookup names another destination, which closes it', async () => {
-    const [a, b] = [await Backend.start(), await Backend.start()]
-    const ways = [a, b].map(
-      ({ port }) =>
-        () =>
-          net.connect(port, host),
-    )
-    const { port } = await startProxy({
-      requests: 'every',
-      lookup: ({ target }) => ({ connect: ways[Number(target[1])]! }),
-    })
-    const client = await connect(port)
-    client.write(head('', 'GET /0 HTTP/1.1'))
-    const peer = await a.next()
-    await serve(peer, OK)
-    await client.until('ok')
-    client.write(head('', 'GET /1 HTTP/1.1'))
-    expect(await peer.ended()).toBe('')
-    await serve(b, OK)
-    await client.until(OK + OK)
-  })
 })
 
 test('the key of a connection is host, port or path, and the options of TLS', () => {

@@ -1,6 +1,6 @@
 import type { ProxyOptions } from '../../../src/index.ts'
 import { Backend, connect, type Peer } from '../../helpers/net.ts'
-import { startProxy, Watch } from '../../helpers/proxy.ts'
+import { OK, startProxy, Watch } from '../../helpers/proxy.ts'
 
 export const host = '127.0.0.1'
 
@@ -32,6 +32,18 @@ export async function serve(from: Backend | Peer, answer: string, last = '\r\n\r
   peer.received = Buffer.alloc(0)
   peer.write(answer)
   return request
+}
+
+/** Sends a request as a new client. Returns the new connection of the backend. */
+export async function open(all: Awaited<ReturnType<typeof start>>, request = head(), answer = OK): Promise<Peer> {
+  const client = await connect(all.port)
+  client.write(request)
+  const peer = await all.backend.next()
+  await serve(peer, answer)
+  await client.until('ok')
+  client.end()
+  await client.closed()
+  return peer
 }
 
 /** Waits for the end of a connection: a FIN, or a reset after the peer has sent too many bytes. */
