@@ -45,9 +45,12 @@ export class Outcomes {
     for (const stop of this.#stops) stop()
   }
 
-  /** Counts neither way for a request with a body: its client may be the reason. */
+  /**
+   * Counts neither way for a request with a body, or if the client has ended its side: the client may be the reason. Many
+   * backends give up a client that seems to have left.
+   */
   #failed(connection: Connection, backend: Backend | undefined, fault: Error): void {
-    if (this.#withoutBody.has(connection)) this.#judge(connection, backend, fault)
+    if (this.#withoutBody.has(connection) && !connection.hasClientEnded) this.#judge(connection, backend, fault)
     else this.#judged.add(connection)
   }
 

@@ -101,6 +101,11 @@ export class Connection {
     return this.state === 'AwaitingHead' && this.bytesRead === this.#client.headerBytes
   }
 
+  /** Whether the client has ended its side (FIN). It may still read. */
+  get hasClientEnded(): boolean {
+    return this.#socket.readableEnded
+  }
+
   /** Closes the connection if its last response ended at least `ms` ms ago, and no byte of a next request arrived. */
   closeIdle(ms = 0): void {
     if (this.#exchanges?.hasIdled(ms)) this.#end()
@@ -251,19 +256,14 @@ export class Connection {
   }
 
   #clientGone(cause?: Error): void {
-    switch (this.state) {
-      case 'Closed':
-        return
-      case 'HandedOver':
-      case 'Replying':
-        return this.#close()
-      default:
-        // The client's last bytes may still be on their way to the backend.
-        if (!cause && this.#tunnel?.isClientDone) return
-        if (this.#exchanges?.isIdle) return this.#close()
-        this.#reporter.failed('CLIENT_RESET', cause)
-        this.#abort()
-    }
+    const { state } = this
+    if (state === 'Closed') return
+    if (state === 'HandedOver' || state === 'Replying') return this.#close()
+    // The client's last bytes may still be on their way to the backend.
+    if (!cause && this.#tunnel?.isClientDone) return
+    if (this.#exchanges?.isIdle) return this.#close()
+    this.#reporter.failed('CLIENT_RESET', cause)
+    this.#abort()
   }
 
   /** Resets both sides. */

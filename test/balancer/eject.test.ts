@@ -149,6 +149,19 @@ describe("with requests: 'every'", () => {
     expect(balancer.isEjected()).toBe(false)
   })
 
+  it('a response head that is too late for a client that has ended its side does not count', async () => {
+    const watch = new Watch()
+    const backend = await Backend.start()
+    const { lookup, errback, ...balancer } = spread({ eject: { failures: 1 } }, backend.port)
+    const server = createServer({ lookup, errback, requests: 'every', responseHeadTimeout: 20 })
+    const client = await connect(await listen(server))
+    client.write(request())
+    client.end()
+    await watch.until('close')
+    expect(watch.codes).toEqual(['RESPONSE_HEAD_TIMEOUT'])
+    expect(balancer.isEjected()).toBe(false)
+  })
+
   it('a reused connection that is reset, and a response that breaks off, do not count', async () => {
     const backend = await Backend.start()
     const { lookup, errback, ...balancer } = spread({ eject: { failures: 1 } }, backend.port)
@@ -194,6 +207,21 @@ describe("with requests: 'first'", () => {
     expect(isEjected(balancer)).toBe(false)
     await send(0)
     expect(isEjected(balancer)).toBe(true)
+  })
+
+  it.each([0, 60_000])("a reset after the client's FIN does not count, responseHeadTimeout %d", async (timeout) => {
+    const watch = new Watch()
+    const backend = await Backend.start()
+    const { lookup, errback, ...balancer } = spread({ eject: { failures: 1 } }, backend.port)
+    const client = await connect(await listen(createServer({ lookup, errback, responseHeadTimeout: timeout })))
+    client.write(request())
+    client.end()
+    const peer = await backend.next()
+    await peer.ended()
+    peer.reset()
+    await watch.until('close')
+    expect(watch.codes).toEqual([timeout ? 'NO_RESPONSE' : 'BACKEND_RESET'])
+    expect(balancer.isEjected()).toBe(false)
   })
 
   it('a reset after the first bytes counts neither way', async () => {
