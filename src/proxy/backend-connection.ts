@@ -82,6 +82,7 @@ export class BackendConnection implements Borrower {
   /** Releases the stream, paused. */
   handOn(): void {
     this.lends(false)
+    this.owner = undefined
     this.stream.off('data', this.#received)
     this.stream.off('end', this.#ended)
     this.stream.pause()

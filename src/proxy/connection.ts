@@ -118,10 +118,7 @@ export class Connection {
     if (this.#upstream instanceof BackendSocket) this.#upstream.setKeepAlive(true, keepAliveInitialDelay)
   }
 
-  /**
-   * Ends the current attempt to connect to a backend, with CONNECT_FAILED and this cause. No byte of the request was
-   * sent, so errback may name another backend. Does nothing if no attempt is running.
-   */
+  /** Ends the attempt to connect that is running, with CONNECT_FAILED and this cause. errback may name another backend. */
   giveUp(cause: Error): void {
     this.#routing.giveUp(cause)
   }
@@ -184,6 +181,7 @@ export class Connection {
       answerLast: (source) => this.#startAnswer().sendFrom(source),
       tunnelled: (backend, up, down) => {
         this.#exchanges = undefined
+        this.#routing.stop()
         this.#tunnel = new Tunnel(this.#socket, backend, this.dest!, undefined, this.#context)
         this.#tunnel.startSwitched(up, down)
       },

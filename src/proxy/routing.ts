@@ -285,6 +285,7 @@ export class Routing {
   stop(): void {
     this.abandon()
     this.#request = undefined
+    this.#exchanges = undefined
   }
 
   /** The request was answered. */

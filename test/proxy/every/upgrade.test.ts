@@ -1,7 +1,9 @@
 import http from 'node:http'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import WebSocket, { WebSocketServer } from 'ws'
-import { listen } from '../../helpers/net.ts'
+import { Backend, connect, listen } from '../../helpers/net.ts'
 import { answer, ask, expectNoWarnings, OK, startProxy, withoutDate } from '../../helpers/proxy.ts'
 import { turns } from '../../helpers/turns.ts'
 import { head, host, left, meet, response, serve } from './support.ts'
@@ -160,4 +162,29 @@ describe('HTTP/2', () => {
     peer.write(OK)
     expect(await client.ended()).toMatch(/ok(HTTP\/1\.1 505 |$)/)
   })
+})
+
+test('a tunnel keeps neither the heads nor the exchange', async () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  let ref: WeakRef<object> | undefined
+  const backend = await Backend.start()
+  const lookup = (one: object) => {
+    ref = new WeakRef(one)
+    return { port: backend.port, host }
+  }
+  const { port } = await startProxy({ lookup, requests: 'every' })
+  const client = await connect(port)
+  client.write(head(UPGRADE))
+  const peer = await backend.next()
+  await peer.until('\r\n\r\n')
+  peer.write(SWITCH)
+  await client.until('\r\n\r\n')
+  await turns(5)
+  collect()
+  expect(ref).toBeDefined()
+  expect(ref!.deref()).toBeUndefined()
+  // Still open.
+  client.write('on')
+  await peer.until('on')
 })
