@@ -17,6 +17,7 @@ const TIMED_OUT = answer('408 Request Timeout', 'HEAD_TIMEOUT')
 /** A client that sends a byte per second as long as it can. */
 class SlowClient {
   text = ''
+  error: Error | undefined
   readonly #socket: net.Socket
   readonly closed: Promise<void>
   #sent = 0
@@ -24,7 +25,9 @@ class SlowClient {
   /** An `isStubborn` client continues after the answer, and never ends its side. */
   constructor(port: number, isStubborn: boolean) {
     this.#socket = net.connect({ port, host, allowHalfOpen: isStubborn })
-    this.#socket.on('error', () => undefined)
+    this.#socket.on('error', (error) => {
+      this.error = error
+    })
     this.#socket.setEncoding('latin1').on('data', (chunk) => {
       this.text += chunk
     })
@@ -63,6 +66,12 @@ test(`answers 408 to ${MANY} clients that send a byte per second and closes them
     served++
     await Promise.race([gone, new Promise((resolve) => setTimeout(resolve, 5))])
   }
+  // Shows why a client got no answer.
+  const unanswered = slow.filter(({ text }) => text === '')
+  expect([unanswered.map(({ error }) => error), watch.codes.filter((code) => code !== 'HEAD_TIMEOUT')]).toEqual([
+    [],
+    [],
+  ])
   for (const { text } of slow) expect(withoutDate(text)).toBe(TIMED_OUT)
   expect(watch.codes.filter((code) => code === 'HEAD_TIMEOUT')).toHaveLength(MANY)
   await expect.poll(() => server.active.size).toBe(0)
