@@ -1,6 +1,7 @@
 import type net from 'node:net'
 import { Duplex } from 'node:stream'
 import type { ClientInfo } from './client-info.ts'
+import { allowsHalfOpen } from './socket.ts'
 
 type Done = (error?: Error | null) => void
 
@@ -88,8 +89,7 @@ export function connectInMemory(server: net.Server, client: ClientInfo): Duplex 
   const ours = new MemorySocket(client)
   const theirs = new MemorySocket(client)
   MemorySocket.join(ours, theirs)
-  // A server without allowHalfOpen relies on Node to end half-open sockets.
-  theirs.allowHalfOpen = 'allowHalfOpen' in server && server.allowHalfOpen === true
+  theirs.allowHalfOpen = allowsHalfOpen(server)
   process.nextTick(() => {
     if (!theirs.destroyed) server.emit('connection', theirs)
   })

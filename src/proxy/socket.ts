@@ -57,10 +57,14 @@ export function readAll(socket: net.Socket): Buffer {
   return (socket.read(socket.readableLength || undefined) as Buffer | null) ?? Buffer.alloc(0)
 }
 
+/** Whether a server ends its half-open sockets itself. Other servers rely on Node to end them. */
+export function allowsHalfOpen(server: net.Server): boolean {
+  return 'allowHalfOpen' in server && server.allowHalfOpen === true
+}
+
 /** Passes a paused socket to a server as if it had just been accepted, with these bytes first. */
 export function handOver(socket: net.Socket, server: net.Server, bytes: () => Buffer[]): void {
-  // A server without allowHalfOpen relies on Node to end half-open sockets.
-  socket.allowHalfOpen = 'allowHalfOpen' in server && server.allowHalfOpen === true
+  socket.allowHalfOpen = allowsHalfOpen(server)
   // After pause(), a stream does not start to flow for a new 'data' listener. Adding and removing a 'readable' listener
   // undoes that in the next tick.
   const nothing = () => undefined
