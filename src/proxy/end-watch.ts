@@ -13,13 +13,12 @@ export class EndWatch {
   readonly #chunks: Buffer[] = []
   #length = 0
 
-  /** `isRead`: somebody else reads the socket. */
-  constructor(socket: net.Socket, isRead: boolean, left: () => void) {
+  constructor(socket: net.Socket, isReader: boolean, left: () => void) {
     this.#socket = socket
     this.#left = left
-    this.#isReader = !isRead
+    this.#isReader = isReader
     socket.on('end', left)
-    if (this.#isReader) socket.on('data', this.#read).resume()
+    if (isReader) socket.on('data', this.#read).resume()
   }
 
   /** Puts the bytes back, and leaves the socket paused. */

@@ -2,6 +2,7 @@ import type net from 'node:net'
 import { type BodyError, type BodyFraming, BodyScanner, type Head } from '../parser/index.ts'
 import type { BackendConnection } from './backend-connection.ts'
 import { Download, type DownloadEvents } from './download.ts'
+import type { ProxyErrorCode } from './error.ts'
 import type { ExchangeContext, Outgoing } from './exchange-context.ts'
 import { checkFraming } from './framing.ts'
 import { forClient } from './host-header.ts'
@@ -116,17 +117,19 @@ export class Exchange implements RequestSenderUser, DownloadEvents {
     const { state } = this.#context.machine
     if (state === 'AwaitingResponse') return this.#unanswered(cause)
     if (state === 'Modifying') this.#end ??= { cause, isGone: true }
-    else if (state !== 'Responding' || this.#isResponseDone) return
-    else if (this.#sender.isEndPassed) this.#context.failed('CLIENT_GONE')
-    else this.#context.failed('BACKEND_RESET', cause)
+    else if (state === 'Responding' && !this.#isResponseDone) this.#endedEarly('BACKEND_RESET', cause)
   }
 
   #unanswered(cause?: Error): void {
-    const { isEndPassed } = this.#sender
-    // A FIN may make the backend reset its side.
-    if (isEndPassed) this.#context.failed('CLIENT_GONE')
-    else if (this.#backend.requests > 1 && !this.#hasAnswered) this.#context.stale(cause)
-    else this.#context.failed('NO_RESPONSE', cause)
+    const isStale = this.#backend.requests > 1 && !this.#hasAnswered && !this.#sender.isEndPassed
+    if (isStale) this.#context.stale(cause)
+    else this.#endedEarly('NO_RESPONSE', cause)
+  }
+
+  /** The backend has ended or reset its side too early. After the client's FIN that is the client's doing. */
+  #endedEarly(code: ProxyErrorCode, cause?: Error): void {
+    if (this.#sender.isEndPassed) this.#context.failed('CLIENT_GONE')
+    else this.#context.failed(code, cause)
   }
 
   /** This is an error only if the response is not complete. */
@@ -246,8 +249,7 @@ export class Exchange implements RequestSenderUser, DownloadEvents {
   }
 
   responseCut(error: BodyError): void {
-    if (this.#sender.isEndPassed) this.#context.failed('CLIENT_GONE')
-    else this.#context.failed('BAD_RESPONSE_BODY', error)
+    this.#endedEarly('BAD_RESPONSE_BODY', error)
   }
 
   responseEnded(): void {

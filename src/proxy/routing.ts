@@ -111,7 +111,7 @@ export class Routing {
     const { machine } = this.#context
     if (machine.state !== 'Routing' || this.#endWatch) return
     const ended = () => machine.state === 'Routing' && left()
-    this.#endWatch = new EndWatch(this.#socket, this.#exchanges !== undefined, ended)
+    this.#endWatch = new EndWatch(this.#socket, this.#exchanges === undefined, ended)
     if (this.#socket.readableEnded) ended()
   }
 
