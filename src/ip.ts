@@ -1,3 +1,5 @@
+import { remember } from './remember.ts'
+
 /** RFC 3986 3.2.2: eight groups, or fewer with one '::'. An IPv4 address may replace the last two. No zone. */
 export function isIPv6(text: string): boolean {
   const halves = text.split('::')
@@ -28,19 +30,12 @@ export function normalize(address: string): string {
   // The form that the system gives to IPv4 clients of an IPv6 socket. A URL would cost more than the rest of an accept.
   const [, mapped] = /^::ffff:([\d.]+)$/i.exec(address) ?? []
   if (mapped !== undefined && isIPv4(mapped)) return mapped
-  const known = shortForms.get(address)
-  if (known !== undefined) return known
-  const short = shorten(address)
-  if (shortForms.size >= MAX_SHORT_FORMS) shortForms.clear()
-  shortForms.set(address, short)
-  return short
+  return shorten(address)
 }
 
-/** IPv6 addresses that `normalize` has read, with their results. */
-const shortForms = new Map<string, string>()
 const MAX_SHORT_FORMS = 1_000
 
-function shorten(address: string): string {
+const shorten = remember(MAX_SHORT_FORMS, (address: string): string => {
   const plain = address.replace(/%.*/s, '')
   if (!isIPv6(plain)) return plain
   // URL writes an address in the form of RFC 5952.
@@ -48,7 +43,7 @@ function shorten(address: string): string {
   const [, high, low] = /^::ffff:([\da-f]{1,4}):([\da-f]{1,4})$/.exec(short) ?? []
   if (high === undefined || low === undefined) return short
   return [high, low].flatMap((half) => [Number.parseInt(half, 16) >> 8, Number.parseInt(half, 16) & 255]).join('.')
-}
+})
 
 /**
  * The network that one client has: an IPv4 address, or the /64 of an IPv6 address (RFC 6177), as in '2001:db8:0:7::/64'.

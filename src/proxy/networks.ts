@@ -1,5 +1,6 @@
 import net from 'node:net'
 import { normalize } from '../ip.ts'
+import { remember } from '../remember.ts'
 
 type Family = 'ipv4' | 'ipv6'
 
@@ -18,8 +19,8 @@ const MAX_KNOWN = 1_000
 /** A list of addresses, networks such as '10.0.0.0/8', and 'unix' for clients of Unix sockets. */
 export class Networks {
   readonly #addresses = new net.BlockList()
-  /** Answers of `includes` so far: a check of the list costs as much as the rest of a request's routing. */
-  readonly #known = new Map<string, boolean>()
+  /** It remembers, because a check of the list costs as much as the rest of a request's routing. */
+  readonly #check = remember(MAX_KNOWN, (address) => this.#addresses.check(address, familyOf(address)))
   #isEmpty = true
   #hasUnix = false
 
@@ -43,13 +44,7 @@ export class Networks {
 
   /** Whether an address, as `normalize` returns it, is in the list. */
   includes(address: string): boolean {
-    if (this.#isEmpty) return false
-    const known = this.#known.get(address)
-    if (known !== undefined) return known
-    const isIncluded = this.#addresses.check(address, familyOf(address))
-    if (this.#known.size >= MAX_KNOWN) this.#known.clear()
-    this.#known.set(address, isIncluded)
-    return isIncluded
+    return !this.#isEmpty && this.#check(address)
   }
 }
 
