@@ -40,9 +40,9 @@ export class LogFile {
     if (this.#isClosed) return
     try {
       const next = await openOutput(this.path, this.#say)
-      const old = this.#isClosed ? next : this.#output
-      if (!this.#isClosed) this.#output = next
-      void old.end()
+      if (this.#isClosed) return void next.end()
+      void this.#output.end()
+      this.#output = next
     } catch (error) {
       this.#say(`${messageOf(error)}; still writing to the old file`)
     }
