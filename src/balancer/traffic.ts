@@ -6,7 +6,7 @@ export interface Bytes {
   readonly written: number
 }
 
-/** The open connections of a backend, and what they have moved. */
+/** The open connections of a backend, and the bytes that they have moved. */
 export class Traffic {
   /** `since`: what the connection moved before, for other exchanges. */
   readonly #open = new Map<Connection, { isConnected: boolean; since: Bytes }>()

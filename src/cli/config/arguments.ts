@@ -92,7 +92,7 @@ export function createCommand(): Command {
   return command
 }
 
-/** Options with a value that may be left out, and what they mean then. */
+/** Options whose value may be left out, with the value that counts then. */
 const DEFAULT_VALUES: Readonly<Record<string, string>> = {
   '--sticky': 'sticky',
   '--redirect-https': 'auto',

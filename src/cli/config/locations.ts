@@ -3,7 +3,7 @@ import { type Path, Place, type Reader } from './read.ts'
 import { toKebabCase } from './target.ts'
 import { show } from './words.ts'
 
-/** Settings as they were given, and what a mistake calls a place in them. */
+/** Settings as they were given, and the names of places in them for mistakes. */
 export interface Source {
   raw: unknown
   nameOf(path: Path): string

@@ -2,7 +2,7 @@
 export type Element = ReadonlyMap<string, string>
 
 /**
- * A parameter, and what ends it. Values that should be quoted because of a colon or brackets are taken without quotes too:
+ * A parameter and its end. Values that should be quoted because of a colon or brackets are taken without quotes too:
  * they cannot be read in two ways.
  */
 const PAIR = /[ \t]*(?:([!#$%&'*+\-.^_`|~\w]+)=(?:([!#$%&'*+\-.^_`|~\w:[\]]+)|"((?:[^"\\]|\\.)*)")[ \t]*)?([;,]|$)/y

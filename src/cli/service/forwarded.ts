@@ -104,7 +104,7 @@ export class Forwarded {
 
   /**
    * How the client itself came. Behind a trusted peer, the entry counts that is as far from the right as the client's own
-   * address: what is left of it may come from the client. Call it before `write`.
+   * address: entries further left may come from the client. Call it before `write`.
    */
   origin(head: Head, client: Peer): Origin {
     const own: Origin = { scheme: client.encrypted ? 'https' : 'http', authority: head.get('host') }
