@@ -2,14 +2,15 @@ import http from 'node:http'
 import type { BackendStatus } from '../../index.ts'
 import type { ServiceCounters } from '../counters.ts'
 import type { RequestCounts } from '../request-counts.ts'
+import { actions } from './actions.ts'
 import { readAssets } from './assets.ts'
+import type { Controls, Workers } from './controls.ts'
 import { evictOldest } from './eviction.ts'
-import { type Answer, bodyOfAtMost, json, onlyHosts, onlyJson, onlyWith, refuse, sameOrigin } from './guards.ts'
+import { type Answer, json, onlyHosts, refuse } from './guards.ts'
 import { Metrics } from './metrics.ts'
 import { processMetricsText } from './process.ts'
+import { dispatch, pathOf, type Route } from './routes.ts'
 import { CONTENT_TYPE } from './text-format.ts'
-
-const MAX_BODY_BYTES = 4_096
 
 /** ms after which Node closes connections without a request, slow requests, and answers that nobody reads. */
 const TIMEOUTS = { headersTimeout: 2_000, requestTimeout: 5_000, connectionsCheckingInterval: 500 }
@@ -34,27 +35,6 @@ const HEADERS = {
   'Referrer-Policy': 'no-referrer',
   'X-Content-Type-Options': 'nosniff',
   'X-Frame-Options': 'DENY',
-}
-
-/** What the page can do with a balancer. Its methods throw a RangeError for an unknown id. */
-export interface Controls {
-  readonly backends: readonly BackendStatus[]
-  /** Removed backends that still have open connections. */
-  readonly removed: readonly BackendStatus[]
-  drain(id: string): void | Promise<void>
-  ready(id: string): void | Promise<void>
-  kill(id: string): number | Promise<number>
-}
-
-/** The worker processes. Their figures are as of the last `refresh`. */
-export interface Workers {
-  /** Number of workers that serve now. */
-  readonly count: number
-  /** Number of workers that replaced another. */
-  readonly restarts: number
-  refresh(): Promise<void>
-  /** The metrics of all processes, labelled by `worker`, as Prometheus text. */
-  metrics(): Promise<string>
 }
 
 export interface AdminOptions {
@@ -92,18 +72,13 @@ export class AdminServer extends http.Server {
   }
 }
 
-type Handler = (request: http.IncomingMessage, ...segments: string[]) => Answer | Promise<Answer>
-
-/** A path, with a group for each variable segment. Paths are matched as they came, before percent-decoding. */
-type Route = [path: RegExp, method: 'GET' | 'POST', handle: Handler]
-
 /** @throws {TypeError} if the token cannot stand in an Authorization field */
 function createListener(options: AdminOptions): http.RequestListener {
   if (!/^[\x21-\x7e]+$/.test(options.token)) {
     throw new TypeError('token: expected printable ASCII without spaces, at least one character')
   }
   const checkHost = onlyHosts(options.allowedHosts ?? [])
-  const routes = [...reads(options), ...actions(options)]
+  const routes = [...reads(options), ...actions(options.balancer, options.token)]
   const answer = (request: http.IncomingMessage) => {
     const path = pathOf(request)
     // A probe may send any Host or none, and its answer holds nothing to steal.
@@ -115,31 +90,6 @@ function createListener(options: AdminOptions): http.RequestListener {
       .then(answer)
       .catch(() => refuse(500, 'internal error'))
     response.writeHead(status, { ...HEADERS, ...headers, 'Content-Length': Buffer.byteLength(body) }).end(body)
-  }
-}
-
-/** The path without the query. RFC 9112 3.2.2: an absolute URL may stand in its place. */
-function pathOf({ url = '' }: http.IncomingMessage): string {
-  return url.replace(/^https?:\/\/[^/?]*/i, '').replace(/\?.*/, '')
-}
-
-function dispatch(routes: readonly Route[], path: string, request: http.IncomingMessage): Answer | Promise<Answer> {
-  for (const [pattern, method, handle] of routes) {
-    const match = pattern.exec(path)
-    if (!match) continue
-    const allowed = method === 'GET' ? ['GET', 'HEAD'] : [method]
-    if (allowed.includes(request.method!)) return handle(request, ...match.slice(1).map(decode))
-    const Allow = allowed.join(', ')
-    return refuse(405, `method: expected ${Allow}, got ${request.method}`, { Allow })
-  }
-  return refuse(404, `nothing at ${path}`)
-}
-
-function decode(segment: string): string {
-  try {
-    return decodeURIComponent(segment)
-  } catch {
-    return segment
   }
 }
 
@@ -207,33 +157,4 @@ function reads({ balancer, counters, requests, isDraining, workers, version }: A
 /** JSON has no Infinity: null stands for it. */
 function toJson({ maxConnections, ...status }: BackendStatus): object {
   return { ...status, maxConnections: Number.isFinite(maxConnections) ? maxConnections : null }
-}
-
-/** Routes that need the token. */
-function actions({ balancer, token }: AdminOptions): Route[] {
-  const guards = [sameOrigin, onlyWith(token), onlyJson, bodyOfAtMost(MAX_BODY_BYTES)]
-  const act = {
-    drain: async (id: string) => {
-      await balancer.drain(id)
-      return { draining: true }
-    },
-    ready: async (id: string) => {
-      await balancer.ready(id)
-      return { draining: false }
-    },
-    kill: async (id: string) => ({ reset: await balancer.kill(id) }),
-  }
-  const handle: Handler = async (request, id, action) => {
-    for (const guard of guards) {
-      const refusal = guard(request)
-      if (refusal) return refusal
-    }
-    try {
-      return json(await act[action as keyof typeof act](id!))
-    } catch (error) {
-      if (error instanceof RangeError) return refuse(404, error.message)
-      throw error
-    }
-  }
-  return [[/^\/api\/backends\/([^/]+)\/(drain|ready|kill)$/, 'POST', handle]]
 }

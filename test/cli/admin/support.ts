@@ -1,5 +1,6 @@
 import http from 'node:http'
-import { type AdminOptions, AdminServer, type Controls } from '../../../src/cli/admin/server.ts'
+import type { Controls } from '../../../src/cli/admin/controls.ts'
+import { type AdminOptions, AdminServer } from '../../../src/cli/admin/server.ts'
 import type { ServiceCounters } from '../../../src/cli/counters.ts'
 import type { BackendStatus } from '../../../src/index.ts'
 import { addUp } from '../../../src/proxy/index.ts'
