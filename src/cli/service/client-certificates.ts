@@ -23,9 +23,6 @@ const FIELD = 'Client-Cert'
 /** Client-Cert and Client-Cert-Chain, with what origins that read fields as CGI variables (RFC 3875 4.1.18) take for them. */
 const LOOKALIKE = /^client[^a-z\d]cert(?:[^a-z\d]chain)?$/i
 
-/** Protocols of Upgrade with requests that nobody would read here (RFC 2817). The engine removes h2c. */
-const REQUESTS_INSIDE = /(?:^|,)[ \t]*(?:tls|https?)(?:[/, \t]|$)/i
-
 /** The value of Client-Cert for sockets whose client has a valid certificate. */
 const values = new WeakMap<tls.TLSSocket, string>()
 
@@ -73,11 +70,4 @@ export function writeClientCert(head: Head, client: ClientInfo): void {
   const socket = tlsSocketOf(client)
   const value = socket && values.get(socket)
   if (value !== undefined) head.set(FIELD, value)
-}
-
-/** The answer to a request that would begin a tunnel for more requests, with any Client-Cert in them. */
-export function refuseTunnel(head: Head): Response | undefined {
-  if (head.method === 'CONNECT') return new Response('501 Not Implemented: CONNECT\n', { status: 501 })
-  const isRefused = REQUESTS_INSIDE.test(head.get('upgrade') ?? '')
-  return isRefused ? new Response('400 Bad Request: Upgrade to TLS or HTTP\n', { status: 400 }) : undefined
 }

@@ -13,9 +13,9 @@ const OURS = [FOR, PROTO, HOST, PORT]
 const FORWARDED = 'Forwarded'
 
 // Origins that read fields as CGI variables (RFC 3875 4.1.18) take X_Forwarded_For for X-Forwarded-For, and some any
-// other punctuation too.
-const LOOKALIKE = /^x[^a-z\d]forwarded[^a-z\d]./i
-const X_FORWARDED = /^x-forwarded-[a-z\d-]+$/i
+// other punctuation too. X-Forwarded and Forwarded-For are older names that some libraries still read.
+const LOOKALIKE = /^(?:x[^a-z\d]forwarded(?:[^a-z\d].|$)|forwarded[^a-z\d]for$)/i
+const PROPER = /^(?:x-forwarded(?:-[a-z\d-]+)?|forwarded-for)$/i
 
 /** Some proxies write the scheme of a WebSocket. */
 const SCHEMES: ReadonlyMap<string | undefined, Origin['scheme']> = new Map([
@@ -71,7 +71,7 @@ export class Forwarded {
     const x = this.#form === 'rfc7239' ? {} : this.#values(head, client, isTrusted)
     const elements = this.#form === 'x' ? undefined : elementsFor(head, client, isTrusted)
     for (const [name] of [...head]) {
-      if (LOOKALIKE.test(name) && !(isTrusted && X_FORWARDED.test(name)) && !isOurs(name)) head.delete(name)
+      if (LOOKALIKE.test(name) && !(isTrusted && PROPER.test(name)) && !isOurs(name)) head.delete(name)
     }
     for (const name of OURS) setOrDelete(head, name, x[name])
     setOrDelete(head, FORWARDED, elements)

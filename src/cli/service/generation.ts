@@ -14,7 +14,7 @@ import {
 import { after, isExhausted, subscribe } from '../../proxy/index.ts'
 import { messageOf } from '../../show.ts'
 import { type Config, DEFAULT_POOL, poolsOf } from '../config/index.ts'
-import { refuseTunnel, writeClientCert } from './client-certificates.ts'
+import { writeClientCert } from './client-certificates.ts'
 import { ClientKeys } from './client-keys.ts'
 import type { ClientLimits } from './client-limits.ts'
 import { Forwarded } from './forwarded.ts'
@@ -23,6 +23,7 @@ import type { Known } from './log.ts'
 import type { Pools } from './pools.ts'
 import { identify } from './request-id.ts'
 import { type RoutedHooks, routedHooks } from './routed.ts'
+import { refuseTunnel } from './tunnels.ts'
 
 /** Shared by all generations of a service. */
 export interface GenerationContext {
@@ -90,6 +91,8 @@ function createProxy(config: Config, forwarded: Forwarded, shared: GenerationCon
   const limits = { ...config.limits, proxyProtocol, http2, requests } as const
   const redirect = redirectHttps === undefined ? undefined : new HttpsRedirect(redirectHttps, forwarded)
   const keys = new ClientKeys(config)
+  // A request inside a tunnel would pass without these.
+  const seesEvery = config.clientCa || config.forwarded || config.rate
   const begin: Begin = (head, client) => {
     const id = config.requestId ? identify(head, forwarded.trusts(client)) : undefined
     shared.requested(head, client, { id, address: () => forwarded.clientAddress(head, client) })
@@ -99,7 +102,7 @@ function createProxy(config: Config, forwarded: Forwarded, shared: GenerationCon
     const refused = shared.limits.refuse(keys, head, client)
     if (refused) return refused
     if (redirect?.covers(head, client)) return { answer: redirect.answer(head, client) }
-    const tunnel = config.clientCa && refuseTunnel(head)
+    const tunnel = seesEvery && refuseTunnel(head)
     if (tunnel) return { answer: tunnel }
     if (config.clientCa) writeClientCert(head, client)
     if (config.forwarded) forwarded.write(head, client)

@@ -143,7 +143,14 @@ test.each([
 })
 
 test('only a trusted peer may send other X-Forwarded fields', () => {
-  const others = [`${X}-Ssl: on`, `${X}-Prefix: /x`, `${X}-Scheme: https`, `${X}-Client-Cert: a`]
+  const others = [
+    `${X}: for=6.6.6.6`,
+    'Forwarded-For: 6.6.6.6',
+    `${X}-Ssl: on`,
+    `${X}-Prefix: /x`,
+    `${X}-Scheme: https`,
+    `${X}-Client-Cert: a`,
+  ]
   expect(written([], client('10.0.0.1'), HOST, ...others)).toEqual(written([], client('10.0.0.1'), HOST))
   expect(written(INNER, client('10.0.0.1'), HOST, ...others)).toEqual(expect.arrayContaining(others))
 })
@@ -343,9 +350,9 @@ test('removes fields with the same CGI name from any peer', () => {
     'X-Forwarded_Port: 1',
     'x_forwarded_ssl: on',
     'X_Forwarded: 1',
+    'forwarded_for: 6.6.6.6',
   ]
   const expected = [
-    'X_Forwarded: 1',
     'X-Forwarded-For: 1.2.3.4',
     'X-Forwarded-Proto: http',
     'X-Forwarded-Host: a.test',
