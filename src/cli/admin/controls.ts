@@ -1,10 +1,16 @@
 import type { BackendStatus } from '../../index.ts'
 
+/** A backend as the page shows it. `id` names the pool too, unless it is the default pool. */
+export interface AdminStatus extends BackendStatus {
+  /** The name of its pool. */
+  readonly pool: string
+}
+
 /** What the page can do with a balancer. Its methods throw a RangeError for an unknown id. */
 export interface Controls {
-  readonly backends: readonly BackendStatus[]
+  readonly backends: readonly AdminStatus[]
   /** Removed backends that still have open connections. */
-  readonly removed: readonly BackendStatus[]
+  readonly removed: readonly AdminStatus[]
   drain(id: string): void | Promise<void>
   ready(id: string): void | Promise<void>
   kill(id: string): number | Promise<number>

@@ -1,10 +1,9 @@
 import http from 'node:http'
-import type { BackendStatus } from '../../index.ts'
 import type { ServiceCounters } from '../counters.ts'
 import type { RequestCounts } from '../request-counts.ts'
 import { actions } from './actions.ts'
 import { readAssets } from './assets.ts'
-import type { Controls, Workers } from './controls.ts'
+import type { AdminStatus, Controls, Workers } from './controls.ts'
 import { evictOldest } from './eviction.ts'
 import { type Answer, json, onlyHosts, refuse } from './guards.ts'
 import { Metrics } from './metrics.ts'
@@ -155,6 +154,6 @@ function reads({ balancer, counters, requests, isDraining, workers, version }: A
 }
 
 /** JSON has no Infinity: null stands for it. */
-function toJson({ maxConnections, ...status }: BackendStatus): object {
+function toJson({ maxConnections, ...status }: AdminStatus): object {
   return { ...status, maxConnections: Number.isFinite(maxConnections) ? maxConnections : null }
 }

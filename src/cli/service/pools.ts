@@ -1,13 +1,6 @@
 import { validateBalancer } from '../../balancer/index.ts'
-import {
-  type BackendStatus,
-  type Balancer,
-  type BalancerOptions,
-  createBalancer,
-  type Dest,
-  type KeyOf,
-} from '../../index.ts'
-import type { Controls } from '../admin/index.ts'
+import { type Balancer, type BalancerOptions, createBalancer, type Dest, type KeyOf } from '../../index.ts'
+import type { AdminStatus, Controls } from '../admin/index.ts'
 import { type Config, DEFAULT_POOL, poolsOf, show } from '../config/index.ts'
 import type { Targets } from './backend-tls.ts'
 
@@ -80,7 +73,7 @@ export class Pools implements Controls {
     await Promise.all([...this.#balancers.values()].map((balancer) => balancer.resolved()))
   }
 
-  get backends(): BackendStatus[] {
+  get backends(): AdminStatus[] {
     return statusesOf(this.#balancers, ({ backends }) => backends)
   }
 
@@ -90,7 +83,7 @@ export class Pools implements Controls {
     return all.reduce((sum, { queued }) => sum + queued, 0)
   }
 
-  get removed(): BackendStatus[] {
+  get removed(): AdminStatus[] {
     const open = ({ backends }: Balancer) => backends.filter(({ connections }) => connections > 0)
     const ofPools = statusesOf(this.#balancers, ({ removed }) => removed)
     return [...ofPools, ...statusesOf(this.#removed, (balancer) => [...open(balancer), ...balancer.removed])]
@@ -143,9 +136,9 @@ function prefixOf(name: string): string {
 
 function statusesOf(
   balancers: ReadonlyMap<string, Balancer>,
-  read: (balancer: Balancer) => readonly BackendStatus[],
-): BackendStatus[] {
+  read: (balancer: Balancer) => Balancer['backends'],
+): AdminStatus[] {
   return [...balancers].flatMap(([name, balancer]) =>
-    read(balancer).map((status) => ({ ...status, id: prefixOf(name) + status.id })),
+    read(balancer).map((status) => ({ ...status, id: prefixOf(name) + status.id, pool: name })),
   )
 }

@@ -1,6 +1,5 @@
-import type { BackendStatus } from '../../index.ts'
 import { isError, messageOf } from '../../show.ts'
-import type { ProcessMetrics } from '../admin/index.ts'
+import type { AdminStatus, ProcessMetrics } from '../admin/index.ts'
 import { type Config, ConfigError } from '../config/index.ts'
 import type { ServiceCounters } from '../counters.ts'
 import type { RequestCounts } from '../request-counts.ts'
@@ -25,9 +24,9 @@ export interface Start extends Settings, SharedContext {
 /** What a worker has counted since it started, but for its requests. */
 export interface Report {
   readonly counters: Readonly<ServiceCounters>
-  readonly backends: readonly BackendStatus[]
+  readonly backends: readonly AdminStatus[]
   /** Removed backends that still have open connections. */
-  readonly removed: readonly BackendStatus[]
+  readonly removed: readonly AdminStatus[]
   /** What it has counted since its last report. */
   readonly requests: readonly RequestCounts[]
   readonly metrics: ProcessMetrics | undefined

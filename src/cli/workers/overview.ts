@@ -1,5 +1,4 @@
-import type { BackendStatus } from '../../index.ts'
-import type { Controls, Workers } from '../admin/index.ts'
+import type { AdminStatus, Controls, Workers } from '../admin/index.ts'
 import { show } from '../config/index.ts'
 import type { Fleet } from './fleet.ts'
 import type { Action } from './messages.ts'
@@ -14,11 +13,11 @@ export class Overview implements Controls, Workers {
     this.#fleet = fleet
   }
 
-  get backends(): BackendStatus[] {
+  get backends(): AdminStatus[] {
     return this.#fleet.stats.backends
   }
 
-  get removed(): BackendStatus[] {
+  get removed(): AdminStatus[] {
     return this.#fleet.stats.removed
   }
 

@@ -1,11 +1,11 @@
-import type { BackendStatus } from '../../index.ts'
+import type { AdminStatus } from '../admin/index.ts'
 import { addUpServices, type ServiceCounters } from '../counters.ts'
 import type { RequestCounts } from '../request-counts.ts'
 import { RequestTotals } from '../request-totals.ts'
 import type { Member } from './member.ts'
 import type { Report } from './messages.ts'
 
-type Counts = Pick<BackendStatus, 'connections' | 'total' | 'failures' | 'ejections' | 'bytesRead' | 'bytesWritten'>
+type Counts = Pick<AdminStatus, 'connections' | 'total' | 'failures' | 'ejections' | 'bytesRead' | 'bytesWritten'>
 
 const NOTHING: Counts = { connections: 0, total: 0, failures: 0, ejections: 0, bytesRead: 0, bytesWritten: 0 }
 
@@ -15,7 +15,7 @@ export class FleetStats {
   #gone: ServiceCounters = addUpServices([])
   readonly #goneOfBackends = new Map<string, Counts>()
   /** The last merged list, used while no worker runs. */
-  #known: BackendStatus[] = []
+  #known: AdminStatus[] = []
   readonly #requests = new RequestTotals()
   /** A report has arrived since the last merge. The merge waits until somebody reads the list. */
   #isStale = false
@@ -52,7 +52,7 @@ export class FleetStats {
     this.#requests.prune(() => this.backends)
   }
 
-  get backends(): BackendStatus[] {
+  get backends(): AdminStatus[] {
     this.#merge()
     const counts = new Map(this.#goneOfBackends)
     for (const { backends } of this.#last.values()) for (const one of backends) addTo(counts, one)
@@ -60,10 +60,10 @@ export class FleetStats {
   }
 
   /** Removed backends that still have open connections in some worker, perhaps one with an older config. */
-  get removed(): BackendStatus[] {
+  get removed(): AdminStatus[] {
     this.#merge()
     const known = new Set(this.#known.map(keyOf))
-    const found = new Map<string, BackendStatus>()
+    const found = new Map<string, AdminStatus>()
     const counts = new Map<string, Counts>()
     for (const { backends, removed } of this.#last.values()) {
       const open = backends.filter((one) => one.connections > 0 && !known.has(keyOf(one)))
@@ -85,11 +85,11 @@ export class FleetStats {
 }
 
 /** Counts with the same key belong together. */
-function keyOf({ id, address }: BackendStatus): string {
+function keyOf({ id, address }: AdminStatus): string {
   return `${id}\0${address}`
 }
 
-function addTo(sums: Map<string, Counts>, backend: BackendStatus): void {
+function addTo(sums: Map<string, Counts>, backend: AdminStatus): void {
   const key = keyOf(backend)
   sums.set(key, addCounts(sums.get(key) ?? NOTHING, backend))
 }
@@ -105,8 +105,8 @@ function addCounts(a: Counts, b: Counts): Counts {
   }
 }
 
-function mergeAll(lists: readonly (readonly BackendStatus[])[]): BackendStatus[] {
-  const merged = new Map<string, BackendStatus>()
+function mergeAll(lists: readonly (readonly AdminStatus[])[]): AdminStatus[] {
+  const merged = new Map<string, AdminStatus>()
   for (const status of lists.flat()) {
     const before = merged.get(status.id)
     merged.set(status.id, before ? merge(before, status) : status)
@@ -118,7 +118,7 @@ function mergeAll(lists: readonly (readonly BackendStatus[])[]): BackendStatus[]
  * One backend as two workers see it. It is down if either says so: that worker retries until it is up, while the other
  * may have had no client that would have noticed.
  */
-function merge(a: BackendStatus, b: BackendStatus): BackendStatus {
+function merge(a: AdminStatus, b: AdminStatus): AdminStatus {
   const isSame = a.state === b.state
   const told = isSame ? (a.since <= b.since ? a : b) : a.state === 'down' ? a : b
   const drains = [a, b].flatMap(({ drainingSince }) => drainingSince ?? [])

@@ -1,8 +1,8 @@
 import type http from 'node:http'
 import type { Page } from 'puppeteer-core'
 import { expect, type TestContext, test } from 'vitest'
+import type { AdminStatus } from '../../../src/cli/admin/controls.ts'
 import { AdminServer } from '../../../src/cli/admin/server.ts'
-import type { BackendStatus } from '../../../src/index.ts'
 import { launch, PageWatch } from '../../helpers/browser.ts'
 import { listen } from '../../helpers/net.ts'
 import { COUNTERS, startAdmin, statusOf, TOKEN } from './support.ts'
@@ -43,7 +43,7 @@ async function press(page: Page, row: number, button: 'toggle' | 'reset'): Promi
 
 const EVIL = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
 
-function threeBackends(): BackendStatus[] {
+function threeBackends(): AdminStatus[] {
   const now = Date.now()
   return [
     statusOf('web-1', { connections: 12, total: 340, maxConnections: 24, since: now - 3_600_000 }),

@@ -1,17 +1,17 @@
 import http from 'node:http'
-import type { Controls } from '../../../src/cli/admin/controls.ts'
+import type { AdminStatus, Controls } from '../../../src/cli/admin/controls.ts'
 import { type AdminOptions, AdminServer } from '../../../src/cli/admin/server.ts'
 import type { ServiceCounters } from '../../../src/cli/counters.ts'
-import type { BackendStatus } from '../../../src/index.ts'
 import { addUp } from '../../../src/proxy/index.ts'
 import { type Answer, send } from '../../helpers/http.ts'
 import { listen } from '../../helpers/net.ts'
 
 export const TOKEN = 'pa$$w0rd/+=~!'
 
-export function statusOf(id: string, about: Partial<BackendStatus> = {}): BackendStatus {
+export function statusOf(id: string, about: Partial<AdminStatus> = {}): AdminStatus {
   return {
     id,
+    pool: 'default',
     address: '127.0.0.1:3001',
     source: undefined,
     state: 'up',
@@ -38,19 +38,19 @@ export function statusOf(id: string, about: Partial<BackendStatus> = {}): Backen
 
 /** A balancer that only records the calls. */
 export class NotedBalancer implements Controls {
-  readonly statuses: BackendStatus[]
+  readonly statuses: AdminStatus[]
   /** The calls, such as 'drain web-1', in order. */
   readonly calls: string[] = []
 
-  constructor(statuses: BackendStatus[]) {
+  constructor(statuses: AdminStatus[]) {
     this.statuses = statuses
   }
 
-  get backends(): BackendStatus[] {
+  get backends(): AdminStatus[] {
     return this.statuses.map((status) => ({ ...status }))
   }
 
-  readonly removed: BackendStatus[] = []
+  readonly removed: AdminStatus[] = []
 
   drain(id: string): void {
     Object.assign(this.#note('drain', id), { draining: true, drainingSince: Date.now(), drainedBy: ['operator'] })
@@ -67,7 +67,7 @@ export class NotedBalancer implements Controls {
     return connections
   }
 
-  #note(action: string, id: string): BackendStatus {
+  #note(action: string, id: string): AdminStatus {
     const status = this.statuses.find((one) => one.id === id)
     if (!status) throw new RangeError(`no backend ${JSON.stringify(id)}`)
     this.calls.push(`${action} ${id}`)

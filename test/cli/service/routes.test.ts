@@ -37,10 +37,10 @@ test('requests go to the pool of their route, and the rest to the backends besid
   expect(await get(pathOf(port, '/static/a?b'))).toMatchObject({ id: 'files', url: '/a?b' })
   expect((await get(pathOf(port, '/old'))).status).toBe(308)
   expect((await get(pathOf(port, '/static/..%2fadmin'))).status).toBe(400)
-  expect(service.pools.backends.map(({ id, total }) => [id, total])).toEqual([
-    ['app', 1],
-    ['api/api', 1],
-    ['static/files', 1],
+  expect(service.pools.backends.map(({ id, pool, total }) => [id, pool, total])).toEqual([
+    ['app', 'default', 1],
+    ['api/api', 'api', 1],
+    ['static/files', 'static', 1],
   ])
 })
 

@@ -2,6 +2,7 @@ import { Writable } from 'node:stream'
 import fc from 'fast-check'
 import { Counter, Gauge, Registry } from 'prom-client'
 import { expect, onTestFinished, test, vi } from 'vitest'
+import type { AdminStatus } from '../../../src/cli/admin/controls.ts'
 import { joinMetrics } from '../../../src/cli/admin/process.ts'
 import type { Target } from '../../../src/cli/config/index.ts'
 import { lineByLine } from '../../../src/cli/output.ts'
@@ -11,7 +12,6 @@ import { Relay } from '../../../src/cli/workers/relay.ts'
 import { RestartBackoff } from '../../../src/cli/workers/restart-backoff.ts'
 import { shareOf, shareOfPool } from '../../../src/cli/workers/share.ts'
 import { FleetStats } from '../../../src/cli/workers/stats.ts'
-import type { BackendStatus } from '../../../src/index.ts'
 import { COUNTERS, statusOf } from '../admin/support.ts'
 import { DEFAULTS } from '../config/support.ts'
 
@@ -79,7 +79,7 @@ test('prints a line without a subject again after a while', () => {
   expect(said).toHaveLength(2)
 })
 
-function reportOf(counters: Partial<Report['counters']>, ...backends: BackendStatus[]): Report {
+function reportOf(counters: Partial<Report['counters']>, ...backends: AdminStatus[]): Report {
   return { counters: { ...COUNTERS, ...counters }, backends, removed: [], requests: [], metrics: undefined }
 }
 
