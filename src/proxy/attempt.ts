@@ -4,6 +4,7 @@ import tls from 'node:tls'
 import { type Announced, proxyHeader } from '../parser/index.ts'
 import { show } from '../show.ts'
 import type { SocketTarget, StreamTarget } from './dest.ts'
+import { http2NotChosen } from './http2.ts'
 import type { Settings } from './options.ts'
 import { adoptStream } from './own-stream.ts'
 import { keyOf } from './pool.ts'
@@ -181,6 +182,8 @@ export class Attempt {
 
   #connected(stream: Duplex): void {
     if (this.#isOver) return
+    const wrong = this.#target.tls && http2NotChosen(stream, this.#target.tls)
+    if (wrong) return this.fail(wrong)
     this.#isOver = true
     this.#events.connected(stream)
     // The new owner of the stream listens to it. The stream below TLS still needs the listeners of this attempt.

@@ -6,6 +6,7 @@ import type { ClientInfo } from './client-info.ts'
 import type { Dest } from './dest.ts'
 import type { ProxyError, ProxyErrorCode } from './error.ts'
 import { Exchanges, type ExchangesContext } from './exchanges.ts'
+import { hasNegotiatedHttp2 } from './http2.ts'
 import { PhaseTimeout } from './phase-timeout.ts'
 import { Client } from './proxy-protocol/index.ts'
 import { HeadReader } from './reader.ts'
@@ -229,7 +230,8 @@ export class Connection {
   #refuse(error: ProxyError): void {
     const { method, version } = this.#routing.requestLine
     const { status } = error
-    if (status === undefined || this.state === 'Responding' || version === 'HTTP/2.0') return this.#abort()
+    const isUnreadable = version === 'HTTP/2.0' || hasNegotiatedHttp2(this.#socket)
+    if (status === undefined || this.state === 'Responding' || isUnreadable) return this.#abort()
     this.#reporter.responded(status)
     if (this.state !== 'Closed') this.#startAnswer().send(reply(error, method === 'HEAD'))
   }

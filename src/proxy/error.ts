@@ -8,6 +8,7 @@ const FAILURES = {
   PROXY_HEADER_TIMEOUT: [undefined, 'the PROXY header took longer than headTimeout'],
   BAD_HEAD: [400, 'the request head was refused'],
   HTTP2_REFUSED: [505, 'an HTTP/2 connection, refused by the option http2'],
+  HTTP2_EXPECTED: [undefined, 'the client negotiated h2 over TLS, but sent no HTTP/2 preface'],
   BAD_REQUEST_BODY: [400, 'the framing of the request body was refused'],
   HEAD_TIMEOUT: [408, 'the request head took longer than headTimeout'],
   NO_DESTINATION: [503, 'lookup returned no destination'],

@@ -8,6 +8,7 @@ import type { ExchangeContext } from './exchange-context.ts'
 import { checkFraming } from './framing.ts'
 import { canSkip, HookAnswer } from './hook-answer.ts'
 import { forBackend } from './host-header.ts'
+import { wrongProtocol } from './http2.ts'
 import { isConnectWithBody, isIdempotent, type Plan, planRequest } from './plan.ts'
 import { isShared, keyOf, type Pool } from './pool.ts'
 import { RequestReader, type RequestReaderEvents } from './request-reader.ts'
@@ -95,9 +96,11 @@ export class Exchanges implements RequestReaderEvents {
   head(head: Head): void {
     const { settings, failed, requested, prefaced } = this.#context
     this.#count++
+    const wrong = this.#count === 1 ? wrongProtocol(head, this.#client, settings.http2) : undefined
+    if (wrong) return failed(wrong)
     if (head.version === 'HTTP/2.0') {
       // RFC 9113 3.4: nothing may precede the preface.
-      if (settings.http2 === 'refuse' || this.#count > 1) return failed('HTTP2_REFUSED')
+      if (this.#count > 1) return failed('HTTP2_REFUSED')
       return prefaced(head, this.#requests.stop())
     }
     if (isConnectWithBody(head)) return failed('BAD_REQUEST_BODY')

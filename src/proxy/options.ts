@@ -63,9 +63,10 @@ export interface PoolOptions {
 export interface Limits extends HeadLimits {
   /**
    * Connections that start with the HTTP/2 preface. 'pass': lookup gets the request `PRI *`, and the rest passes unread.
-   * 'refuse': they get a 505. Default 'pass', or 'refuse' with `requests: 'every'`.
+   * 'refuse': they get a 505. 'alpn': they pass if the client negotiated h2 over TLS, and get a 505 otherwise. Default
+   * 'pass', or 'refuse' with `requests: 'every'`.
    */
-  http2?: 'pass' | 'refuse'
+  http2?: 'pass' | 'refuse' | 'alpn'
   /**
    * 'first': the hooks see the first request of a connection; later bytes pass unread. 'every': the hooks see every
    * request, and each request may go to another backend. Default 'first'.
@@ -133,7 +134,7 @@ export const OPTION_RULES: Rules<keyof ProxyOptions> = {
   maxHeadBytes: integer(1, 2 ** 30, DEFAULT_LIMITS.maxHeadBytes),
   maxFields: integer(1, 2 ** 20, DEFAULT_LIMITS.maxFields),
   requests: oneOf('first', 'every'),
-  http2: oneOf('pass', 'refuse'),
+  http2: oneOf('pass', 'refuse', 'alpn'),
   headTimeout: ms(30_000),
   keepAliveTimeout: ms(75_000),
   bodyTimeout: ms(60_000),

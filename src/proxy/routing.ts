@@ -7,6 +7,7 @@ import { EndWatch } from './end-watch.ts'
 import { type ProxyError, UNANSWERED } from './error.ts'
 import type { Exchanges } from './exchanges.ts'
 import { forBackend } from './host-header.ts'
+import { offeringHttp2, wrongProtocol } from './http2.ts'
 import { connectInMemory } from './memory-socket.ts'
 import { adoptReadable } from './own-stream.ts'
 import type { Client } from './proxy-protocol/index.ts'
@@ -70,10 +71,10 @@ export class Routing {
   /** Routes the first request of a connection. The engine does not parse later ones. */
   startFirst(head: Head, rest: Buffer): void {
     const { settings, failed } = this.#context
-    const isHttp2 = head.version === 'HTTP/2.0'
-    if (isHttp2 && settings.http2 === 'refuse') return failed('HTTP2_REFUSED')
+    const wrong = wrongProtocol(head, this.#socket, settings.http2)
+    if (wrong) return failed(wrong)
     const bytes = head.bytes()
-    const isShown = settings.modify != null && !isHttp2
+    const isShown = settings.modify != null && head.version !== 'HTTP/2.0'
     // The bytes go back to the socket's buffer until the destination is known.
     unshift(this.#socket, bytes, rest)
     this.#start({ head, length: bytes.length, original: isShown ? head.clone() : undefined })
@@ -203,8 +204,10 @@ export class Routing {
     if (machine.state === 'HandedOver') handOver(this.#socket, server, () => this.takeBytes())
   }
 
-  #connect(target: StreamTarget): void {
+  #connect(given: StreamTarget): void {
     const { machine, connected } = this.#context
+    const isHttp2 = this.#requestLine.version === 'HTTP/2.0'
+    const target = isHttp2 && given.tls ? { ...given, tls: offeringHttp2(given.tls) } : given
     this.#target = target
     machine.enter('Connecting')
     const open = this.#exchanges?.reuse(target)

@@ -23,6 +23,7 @@ const KEEP_ALIVE_EVERY_MS = 5_000
 const BAD_HEADS: ReadonlySet<ProxyErrorCode> = new Set([
   'BAD_HEAD',
   'HTTP2_REFUSED',
+  'HTTP2_EXPECTED',
   'UNTRUSTED_PROXY',
   'BAD_PROXY_HEADER',
 ])

@@ -11,6 +11,7 @@ const STATUS: Record<ProxyErrorCode, number | undefined> = {
   PROXY_HEADER_TIMEOUT: undefined,
   BAD_HEAD: 400,
   HTTP2_REFUSED: 505,
+  HTTP2_EXPECTED: undefined,
   BAD_REQUEST_BODY: 400,
   HEAD_TIMEOUT: 408,
   NO_DESTINATION: 503,

@@ -28,7 +28,7 @@ const BAD: [options: unknown, message: string][] = [
   [{ lookup, maxHeadBytes: 0 }, 'maxHeadBytes: expected an integer from 1 to 1073741824, got 0'],
   [{ lookup, maxHeadBytes: 2 ** 30 + 1 }, 'maxHeadBytes: expected an integer from 1 to 1073741824, got 1073741825'],
   [{ lookup, maxHeadBytes: '16k' }, "maxHeadBytes: expected an integer from 1 to 1073741824, got '16k'"],
-  [{ lookup, http2: true }, "http2: expected 'pass' or 'refuse', got true"],
+  [{ lookup, http2: true }, "http2: expected 'pass', 'refuse' or 'alpn', got true"],
   [{ lookup, maxFields: 0 }, 'maxFields: expected an integer from 1 to 1048576, got 0'],
   [{ lookup, maxFields: Number.POSITIVE_INFINITY }, 'maxFields: expected an integer from 1 to 1048576, got Infinity'],
   [{ lookup, headTimeout: -1 }, `headTimeout: expected ${MS}, got -1`],
