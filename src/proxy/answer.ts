@@ -1,5 +1,6 @@
 import type net from 'node:net'
 import type { Readable } from 'node:stream'
+import { ResponseSource } from './response.ts'
 import { destroy } from './socket.ts'
 import { type Context, LINGER_MS } from './states.ts'
 import { discard, Flow } from './tunnel/index.ts'
@@ -19,7 +20,9 @@ export class Answer {
     this.#stopDiscarding = discard(client)
   }
 
+  /** Sends a whole response. */
   send(bytes: Buffer): void {
+    this.#context.headSent(bytes.indexOf('\r\n\r\n') + 4)
     this.#client.end(bytes)
     this.#linger()
   }
@@ -33,8 +36,9 @@ export class Answer {
 
   /** Sends the bytes of a stream. Fails with REPLY_FAILED if the stream fails or closes before its end. */
   sendFrom(source: Readable): void {
-    const { machine, settings, failed } = this.#context
+    const { machine, settings, failed, headSent } = this.#context
     this.#source = source
+    if (source instanceof ResponseSource) source.headSent = headSent
     const flow = new Flow(source, this.#client, {
       moved: () => machine.refresh(),
       changed: () => flow.state === 'flushed' && this.#linger(),

@@ -5,7 +5,7 @@ import { Answer } from './answer.ts'
 import type { ClientInfo } from './client-info.ts'
 import type { Dest } from './dest.ts'
 import type { ProxyError, ProxyErrorCode } from './error.ts'
-import { Exchanges, type ExchangesContext } from './exchanges.ts'
+import { Exchanges } from './exchanges.ts'
 import { hasNegotiatedHttp2 } from './http2.ts'
 import { PhaseTimeout } from './phase-timeout.ts'
 import { Client } from './proxy-protocol/index.ts'
@@ -51,6 +51,7 @@ export class Connection {
       reporter: this.#reporter,
       sessions: owner.pool?.sessions,
       failed: (code, cause) => this.#fail(code, cause),
+      headSent: (length) => this.#reporter.headSent(length),
       over: () => this.#close(),
       connected: (upstream, isReused) => this.#connected(upstream, isReused),
       answered: (source) => this.#answered(source),
@@ -94,6 +95,11 @@ export class Connection {
   /** Number of bytes sent to the client so far, heads included. */
   get bytesWritten(): number {
     return this.#socket.bytesWritten ?? 0
+  }
+
+  /** How many of `bytesWritten` are response heads. Those that pass unread do not count. */
+  get headBytesWritten(): number {
+    return this.#reporter.headBytes
   }
 
   /** Whether the client has sent no byte of a request yet. */
@@ -151,10 +157,7 @@ export class Connection {
   #awaitHead(timeout: number): void {
     const { settings } = this.#owner
     this.#machine.arm(timeout, () => this.#fail('HEAD_TIMEOUT'))
-    if (settings.requests === 'every') {
-      this.#exchanges = new Exchanges(this.#socket, this.#exchangesContext())
-      return
-    }
+    if (settings.requests === 'every') return this.#serveEvery()
     const scanner = new HeadScanner('request', settings)
     this.#reader = new HeadReader(this.#socket, scanner, {
       done: (head, rest) => {
@@ -166,8 +169,8 @@ export class Connection {
     })
   }
 
-  #exchangesContext(): ExchangesContext {
-    return {
+  #serveEvery(): void {
+    this.#exchanges = new Exchanges(this.#socket, {
       ...this.#context,
       timeout: new PhaseTimeout(this.#context),
       pool: this.#owner.pool!,
@@ -188,7 +191,7 @@ export class Connection {
       },
       stale: (cause) => this.#routing.replay(cause),
       unsent: () => this.#routing.again(),
-    }
+    })
   }
 
   #connected(upstream: Duplex, isReused: boolean): void {
@@ -229,10 +232,9 @@ export class Connection {
   /** Sends the engine's own answer to the client. Resets both sides if it is too late, or if the client cannot read it. */
   #refuse(error: ProxyError): void {
     const { method, version } = this.#routing.requestLine
-    const { status } = error
     const isUnreadable = version === 'HTTP/2.0' || hasNegotiatedHttp2(this.#socket)
-    if (status === undefined || this.state === 'Responding' || isUnreadable) return this.#abort()
-    this.#reporter.responded(status)
+    if (error.status === undefined || this.state === 'Responding' || isUnreadable) return this.#abort()
+    this.#reporter.responded(error.status)
     if (this.state !== 'Closed') this.#startAnswer().send(reply(error, method === 'HEAD'))
   }
 
@@ -266,9 +268,7 @@ export class Connection {
     this.#abort()
   }
 
-  /** Resets both sides. */
   #abort(): void {
-    // A listener of the error may have closed the connection.
     if (this.state === 'Closed') return
     this.#dropUpstream()
     this.#close(reset)

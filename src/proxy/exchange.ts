@@ -160,7 +160,7 @@ export class Exchange implements RequestSenderUser, DownloadEvents {
       // RFC 9110 15.2: an HTTP/1.0 client does not expect interim responses.
       if (this.#request.plan.version === 'HTTP/1.0') continue
       this.#interims ??= new InterimHeads(this.#client, this.#backend.stream)
-      this.#interims.pass(head)
+      this.#interims.pass(head, this.#context.headSent)
     }
   }
 
@@ -202,7 +202,9 @@ export class Exchange implements RequestSenderUser, DownloadEvents {
     const held = this.#requests.stop()
     this.stop()
     this.#backend.handOn()
-    this.#context.tunnelled(this.#backend.stream, held, [head.bytes(), this.#rest])
+    const bytes = head.bytes()
+    this.#context.headSent(bytes.length)
+    this.#context.tunnelled(this.#backend.stream, held, [bytes, this.#rest])
   }
 
   #respond(head: Head, { body }: ResponsePlan): void {
@@ -222,7 +224,7 @@ export class Exchange implements RequestSenderUser, DownloadEvents {
     announce(head, this.#request.plan, this.#persists)
     machine.enter('Responding')
     timeout.start('response body', this.#backend.stream)
-    writeTogether(this.#client, head.bytes(), ...(pieces ?? [rest.subarray(0, count)]))
+    this.#send(head, ...(pieces ?? [rest.subarray(0, count)]))
     this.#isClean = count === rest.length
     const { stream } = this.#backend
     stream.resume()
@@ -238,9 +240,15 @@ export class Exchange implements RequestSenderUser, DownloadEvents {
     announce(head, this.#request.plan, this.#persists)
     this.#context.machine.enter('Responding')
     this.#isClean = length === rest.length
-    writeTogether(this.#client, head.bytes(), this.#isClean ? rest : rest.subarray(0, length))
+    this.#send(head, this.#isClean ? rest : rest.subarray(0, length))
     this.#backend.stream.resume()
     this.responseEnded()
+  }
+
+  #send(head: Head, ...body: Uint8Array[]): void {
+    const bytes = head.bytes()
+    this.#context.headSent(bytes.length)
+    writeTogether(this.#client, bytes, ...body)
   }
 
   #mayPersist(body: BodyFraming['kind']): boolean {

@@ -47,7 +47,8 @@ export class HookAnswer implements RequestBody {
   }
 
   start(): void {
-    const { machine, settings, failed } = this.#context
+    const { machine, settings, failed, headSent } = this.#context
+    this.#source.headSent = headSent
     machine.enter('Responding')
     machine.arm(settings.bodyTimeout, () => failed('RESPONSE_BODY_TIMEOUT'))
     this.#source.on('error', (cause) => machine.state === 'Responding' && failed('REPLY_FAILED', cause))

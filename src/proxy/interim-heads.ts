@@ -14,9 +14,11 @@ export class InterimHeads {
     this.#backend = backend
   }
 
-  pass(head: Head): void {
+  pass(head: Head, sent: (length: number) => void): void {
     planInterim(head)
-    if (this.#client.write(head.bytes())) return
+    const bytes = head.bytes()
+    sent(bytes.length)
+    if (this.#client.write(bytes)) return
     this.#backend.pause()
     if (this.#drained) return
     this.#drained = () => this.#backend.resume()

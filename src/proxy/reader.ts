@@ -19,7 +19,7 @@ export interface HeadReaderEvents<H = Head, E = HeadError> {
   /** The stream ended before the head did. */
   ended(): void
   /** An interim response head came. */
-  interim?(): void
+  interim?(head: Head): void
 }
 
 /**
@@ -72,7 +72,7 @@ export class HeadReader<H = Head, E = HeadError> {
         return this.#events.done(head, rest)
       }
       if (this.#sink && !this.#sink.write(head.bytes())) this.#source.pause()
-      this.#events.interim?.()
+      this.#events.interim?.(head)
       scanner.reset!()
       bytes = rest
     }

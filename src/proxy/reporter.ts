@@ -54,6 +54,7 @@ export class Reporter<C extends Reported = Reported> {
   #request: RequestRecord | undefined
   /** What the connection had moved before this request. Undefined if nobody has counted. */
   #moved: Bytes | undefined = { read: 0, written: 0 }
+  #headBytes = 0
 
   constructor(connection: C, owner: Owner<C>) {
     this.#connection = connection
@@ -119,6 +120,16 @@ export class Reporter<C extends Reported = Reported> {
     if (!hasSubscribers('response')) return
     const { dest } = connection
     publish('response', { connection, head: request?.head, dest, status, response, times: request?.times })
+  }
+
+  /** A response head of this many bytes was written to the client. */
+  headSent(length: number): void {
+    this.#headBytes += length
+  }
+
+  /** Bytes of response heads so far. */
+  get headBytes(): number {
+    return this.#headBytes
   }
 
   /** The request is over. */

@@ -123,6 +123,8 @@ export class ResponseSource extends Readable {
   readonly status: number
   /** The connection continues after the answer. May be set until the first read. */
   persists = false
+  /** Called with the length of the head when it is read. */
+  headSent: (length: number) => void = () => undefined
   readonly #head: string
   readonly #reader: Reader | undefined
   readonly #isHead: boolean
@@ -221,7 +223,9 @@ export class ResponseSource extends Readable {
   #headWith(framing: string): Buffer {
     // RFC 9112 9.3: an HTTP/1.0 client closes the connection unless it gets keep-alive.
     const persisting = this.#isChunked ? '' : 'Connection: keep-alive\r\n'
-    return Buffer.from(`${this.#head}${framing}${this.persists ? persisting : 'Connection: close\r\n'}\r\n`, 'latin1')
+    const head = `${this.#head}${framing}${this.persists ? persisting : 'Connection: close\r\n'}\r\n`
+    this.headSent(head.length)
+    return Buffer.from(head, 'latin1')
   }
 
   #framed(bytes: Uint8Array): Uint8Array[] {

@@ -131,6 +131,8 @@ export interface Context {
   readonly settings: Settings
   readonly machine: StateMachine
   failed(code: ProxyErrorCode, cause?: unknown): void
+  /** A response head of this many bytes was written to the client. */
+  headSent(length: number): void
   /** The connection has done its work and must close. */
   over(): void
 }

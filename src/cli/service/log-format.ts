@@ -15,6 +15,8 @@ export interface Entry {
   request: string | undefined
   /** The status of the response. Undefined if there was none, or if it passed unread. */
   status: number | undefined
+  /** The pool of the last backend. Undefined for a Dest from a user's hook. */
+  pool: string | undefined
   /** The id of the last backend, or the address of a Dest from a user's hook. */
   backend: string | undefined
   /** ms from accept to the end of the request head. Undefined for a later request of the connection. */
@@ -29,6 +31,8 @@ export interface Entry {
   bytesIn: number
   /** Bytes to the client. */
   bytesOut: number
+  /** Without the heads that were read, for 'combined'. */
+  bodyBytesOut: number
   /** Times that the request went to another backend or connection. */
   retries: number
   /** X-Request-Id, with --request-id. */
@@ -46,9 +50,9 @@ export const FORMATS: Readonly<{ [K in LogFormat]: (entry: Entry) => string }> =
   combined: toCombined,
 }
 
-/** Fields separated by spaces, '-' for none: time, client, "request", status, backend, times, bytes, retries, id, outcome. */
+/** Fields separated by spaces, '-' for none: time, client, "request", status, pool, backend, times, bytes, retries, id, outcome. */
 export function toText(entry: Entry): string {
-  const { time, client, request, status, backend, bytesIn, bytesOut, retries, requestId, outcome } = entry
+  const { time, client, request, status, pool, backend, bytesIn, bytesOut, retries, requestId, outcome } = entry
   const { headMs, connectMs, firstByteMs, totalMs } = entry
   const times = [headMs, connectMs, firstByteMs, totalMs].map((ms) => (ms === undefined ? '-' : rounded(ms)))
   return [
@@ -56,6 +60,7 @@ export function toText(entry: Entry): string {
     client === undefined ? '-' : wordOf(client),
     request === undefined ? '-' : `"${escapeText(request)}"`,
     status ?? '-',
+    pool ?? '-',
     backend === undefined ? '-' : wordOf(backend),
     `${times.join('/')}ms`,
     `${bytesIn}/${bytesOut}`,
@@ -67,7 +72,7 @@ export function toText(entry: Entry): string {
 
 /** The same as a JSON object in ASCII, null for none. */
 export function toJson(entry: Entry): string {
-  const { time, client, request, status, backend, bytesIn, bytesOut, retries, requestId, outcome } = entry
+  const { time, client, request, status, pool, backend, bytesIn, bytesOut, retries, requestId, outcome } = entry
   const { headMs, connectMs, firstByteMs, totalMs } = entry
   const ms = (time: number | undefined) => (time === undefined ? null : rounded(time))
   const text = JSON.stringify({
@@ -75,6 +80,7 @@ export function toJson(entry: Entry): string {
     client: client ?? null,
     request: request ?? null,
     status: status ?? null,
+    pool: pool ?? null,
     backend: backend ?? null,
     headMs: ms(headMs),
     connectMs: ms(connectMs),
@@ -93,11 +99,11 @@ export function toJson(entry: Entry): string {
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 
 /** The Combined Log Format of the Apache HTTP Server: host ident user [time] "request" status bytes "referer" "agent". */
-export function toCombined({ time, client, request, status, bytesOut, referer, userAgent }: Entry): string {
+export function toCombined({ time, client, request, status, bodyBytesOut, referer, userAgent }: Entry): string {
   const [day, clock] = [time.toISOString().slice(8, 10), time.toISOString().slice(11, 19)]
   const date = `${day}/${MONTHS[time.getUTCMonth()]}/${time.getUTCFullYear()}:${clock} +0000`
   const [first, from, agent] = [request, referer, userAgent].map((text) => (text ? escapeText(text) : '-'))
-  return `${wordOf(hostOf(client))} - - [${date}] "${first}" ${status ?? '-'} ${bytesOut} "${from}" "${agent}"`
+  return `${wordOf(hostOf(client))} - - [${date}] "${first}" ${status ?? '-'} ${bodyBytesOut} "${from}" "${agent}"`
 }
 
 /** A client without its port. */

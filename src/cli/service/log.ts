@@ -1,6 +1,7 @@
 import type { ClientInfo, Connection, Dest, Head } from '../../index.ts'
 import { hostPort, type RequestTimes, subscribe } from '../../proxy/index.ts'
 import { type Entry, FORMATS, type LogFormat } from './log-format.ts'
+import type { Pools } from './pools.ts'
 
 /** What the service knows about a request. */
 export interface Known {
@@ -16,6 +17,7 @@ interface Record {
   /** Bytes that the connection had moved before. */
   bytesIn: number
   bytesOut: number
+  headBytesOut: number
   head: number | undefined
   connected: number | undefined
   request: string | undefined
@@ -38,6 +40,7 @@ const UNUSED: Omit<Record, 'errors'> = {
   start: undefined,
   bytesIn: 0,
   bytesOut: 0,
+  headBytesOut: 0,
   head: undefined,
   connected: undefined,
   request: undefined,
@@ -59,14 +62,21 @@ const UNUSED: Omit<Record, 'errors'> = {
 export class AccessLog {
   format: LogFormat
   readonly #isOurs: (connection: Connection) => boolean
+  readonly #pools: Pick<Pools, 'find'>
   readonly #write: (line: string) => void
   /** By the client that `lookup` gets. */
   readonly #records = new Map<ClientInfo, Record>()
   readonly #stops: readonly (() => void)[]
 
   /** Connections that are already open are not logged. */
-  constructor(format: LogFormat, isOurs: (connection: Connection) => boolean, write: (line: string) => void) {
+  constructor(
+    format: LogFormat,
+    pools: Pick<Pools, 'find'>,
+    isOurs: (connection: Connection) => boolean,
+    write: (line: string) => void,
+  ) {
     this.format = format
+    this.#pools = pools
     this.#isOurs = isOurs
     this.#write = write
     this.#stops = [
@@ -111,9 +121,10 @@ export class AccessLog {
     const record = this.#records.get(connection.client)
     if (!record) return
     record.firstByte = firstByte
-    this.#write(FORMATS[this.format](entryOf(connection, record)))
-    const { bytesRead, bytesWritten } = connection
-    Object.assign(record, { ...UNUSED, errors: [], bytesIn: bytesRead, bytesOut: bytesWritten })
+    this.#log(connection, record)
+    const { bytesRead, bytesWritten, headBytesWritten } = connection
+    const moved = { bytesIn: bytesRead, bytesOut: bytesWritten, headBytesOut: headBytesWritten }
+    Object.assign(record, { ...UNUSED, errors: [], ...moved })
   }
 
   #with(connection: Connection, change: (record: Record) => void): void {
@@ -127,7 +138,12 @@ export class AccessLog {
     this.#records.delete(connection.client)
     // A health check or a browser's preconnect: no request and no error. A drain may have destroyed it.
     if (record.request === undefined && record.errors.every((code) => code === 'DESTROYED')) return
-    this.#write(FORMATS[this.format](entryOf(connection, record)))
+    this.#log(connection, record)
+  }
+
+  #log(connection: Connection, record: Record): void {
+    const pool = this.#pools.find(record.dest)?.pool
+    this.#write(FORMATS[this.format](entryOf(connection, record, pool)))
   }
 }
 
@@ -152,10 +168,11 @@ function failed(record: Record, code: string): void {
   record.isWell = false
 }
 
-function entryOf(connection: Connection, record: Record): Entry {
+function entryOf(connection: Connection, record: Record, pool: string | undefined): Entry {
   const { start, head, connected, firstByte, address, attempts, request, status, dest, errors, isWell } = record
   const now = performance.now()
   const begin = start ?? now
+  const bytesOut = connection.bytesWritten - record.bytesOut
   return {
     time: new Date(),
     client: address ?? clientOf(connection.client),
@@ -164,13 +181,16 @@ function entryOf(connection: Connection, record: Record): Entry {
     userAgent: record.userAgent,
     requestId: record.id,
     status,
+    pool,
     backend: dest && nameOf(dest),
     headMs: head && head - begin,
     connectMs: request === undefined ? undefined : connected && connected - (head ?? begin),
     firstByteMs: firstByte,
     totalMs: now - begin,
     bytesIn: connection.bytesRead - record.bytesIn,
-    bytesOut: connection.bytesWritten - record.bytesOut,
+    bytesOut,
+    // A client that left got less than the whole head.
+    bodyBytesOut: Math.max(0, bytesOut - (connection.headBytesWritten - record.headBytesOut)),
     retries: Math.max(0, attempts - 1),
     outcome: [...errors, ...(isWell ? ['ok'] : [])].join(','),
   }

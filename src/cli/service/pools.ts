@@ -1,8 +1,18 @@
 import { validateBalancer } from '../../balancer/index.ts'
 import { type Balancer, type BalancerOptions, createBalancer, type Dest, type KeyOf } from '../../index.ts'
+import { propertyOf } from '../../show.ts'
 import type { AdminStatus, Controls } from '../admin/index.ts'
 import { type Config, DEFAULT_POOL, poolsOf, show } from '../config/index.ts'
 import type { Targets } from './backend-tls.ts'
+
+/** A backend of a pool. */
+export interface Place {
+  readonly pool: string
+  /** Its id in the pool. */
+  readonly backend: string
+  /** Its id on the admin page, which names the pool too. */
+  readonly id: string
+}
 
 /** The options of each pool's balancer, by the pool's name. */
 export type PoolOptions = ReadonlyMap<string, BalancerOptions>
@@ -27,6 +37,8 @@ export class Pools implements Controls {
   readonly #balancers = new Map<string, Balancer>()
   /** Pools that a reload removed. Connections under an earlier config may still use them. */
   readonly #removed = new Map<string, Balancer>()
+  /** By the `backend` of a Dest. */
+  readonly #places = new WeakMap<object, Place>()
 
   /** `announce` is called for each new balancer. @throws {TypeError} for invalid options */
   constructor(options: PoolOptions, announce: (balancer: Balancer, prefix: string) => void) {
@@ -107,11 +119,18 @@ export class Pools implements Controls {
     return balancer.kill(own)
   }
 
-  /** The pool and the backend of a Dest. `id` is that of the admin page. */
-  find(dest: Dest | undefined): { pool: string; backend: string; id: string } | undefined {
+  /** The place of a Dest's backend: the same object for all Dests of a backend. */
+  find(dest: Dest | undefined): Place | undefined {
+    const key = propertyOf(dest, 'backend')
+    if (typeof key !== 'object' || key === null) return undefined
+    const known = this.#places.get(key)
+    if (known) return known
     for (const [pool, balancer] of [...this.#balancers, ...this.#removed]) {
       const backend = balancer.backendOf(dest)?.id
-      if (backend !== undefined) return { pool, backend, id: prefixOf(pool) + backend }
+      if (backend === undefined) continue
+      const place = { pool, backend, id: prefixOf(pool) + backend }
+      this.#places.set(key, place)
+      return place
     }
     return undefined
   }

@@ -51,7 +51,7 @@ export class Reporting {
     } else if (this.#log) {
       this.#log.format = log
     } else {
-      this.#log = new AccessLog(log, this.#isOurs, this.#write)
+      this.#log = new AccessLog(log, this.#pools, this.#isOurs, this.#write)
     }
   }
 

@@ -1,7 +1,14 @@
-import type { Connection, ConnectionEvents, Dest } from '../../index.ts'
+import type { Connection, ConnectionEvents } from '../../index.ts'
 import { subscribe } from '../../proxy/index.ts'
 import { countStatus, noRequests, observe, type RequestCounts } from '../request-counts.ts'
-import type { Pools } from './pools.ts'
+import type { Place, Pools } from './pools.ts'
+
+type Counted = Omit<Place, 'id'> & { readonly id?: string }
+
+/** No backend was reached. */
+const NONE: Counted = { pool: '', backend: '' }
+/** A user's own Dest. */
+const OWN: Counted = { pool: '', backend: 'own' }
 
 /** Counts the requests of each backend while it is on, by listening to the proxy's diagnostics channels. */
 export class RequestCounter {
@@ -9,9 +16,7 @@ export class RequestCounter {
   readonly #isOurs: (connection: Connection) => boolean
   /** Connections whose request under way opened a backend connection. */
   readonly #connecting = new WeakSet<Connection>()
-  #all = new Map<string, RequestCounts>()
-  /** The same by the `backend` of a Dest. */
-  #byBackend = new WeakMap<object, RequestCounts>()
+  #all = new Map<Counted, RequestCounts>()
   #stops: readonly (() => void)[] = []
 
   constructor(pools: Pools, isOurs: (connection: Connection) => boolean) {
@@ -28,11 +33,10 @@ export class RequestCounter {
       : []
   }
 
-  /** What it has counted since the last call. */
+  /** What it has counted since the last call. A backend that was removed and added again may be listed twice. */
   take(): RequestCounts[] {
     const all = [...this.#all.values()]
     this.#all = new Map()
-    this.#byBackend = new WeakMap()
     return all
   }
 
@@ -40,7 +44,7 @@ export class RequestCounter {
     const isNew = this.#connecting.delete(connection)
     if (!this.#isOurs(connection)) return
     const { connect, firstByte, total } = times
-    const counts = connect === undefined ? this.#countsOf('', '') : this.#of(dest)
+    const counts = this.#countsOf(connect === undefined ? NONE : (this.#pools.find(dest) ?? OWN))
     countStatus(counts, status)
     if (isNew && connect !== undefined) observe(counts, 0, connect)
     if (firstByte !== undefined) observe(counts, 1, firstByte)
@@ -48,31 +52,12 @@ export class RequestCounter {
     if (status !== 101) observe(counts, 2, total)
   }
 
-  #of(dest: Dest | undefined): RequestCounts {
-    const key = backendIn(dest)
-    const known = key && this.#byBackend.get(key)
-    if (known) return known
-    const found = this.#pools.find(dest)
-    const counts = found ? this.#countsOf(found.pool, found.backend, found.id) : this.#countsOf('', 'own')
-    if (key) this.#byBackend.set(key, counts)
+  #countsOf(counted: Counted): RequestCounts {
+    let counts = this.#all.get(counted)
+    if (!counts) {
+      counts = noRequests(counted.pool, counted.backend, counted.id)
+      this.#all.set(counted, counts)
+    }
     return counts
-  }
-
-  #countsOf(pool: string, backend: string, id?: string): RequestCounts {
-    const key = `${pool}\0${backend}`
-    const counts = this.#all.get(key) ?? noRequests(pool, backend, id)
-    this.#all.set(key, counts)
-    return counts
-  }
-}
-
-/** An object that stands for the Dests of one backend. */
-function backendIn(dest: Dest | undefined): object | undefined {
-  try {
-    const { backend } = dest as { backend?: unknown }
-    return typeof backend === 'object' && backend !== null ? backend : undefined
-  } catch {
-    // A user's Dest may throw.
-    return undefined
   }
 }

@@ -108,16 +108,19 @@ export class Tunnel implements PumpEvents {
   }
 
   #readResponse(version: string): void {
+    // RFC 9110 15.2: an HTTP/1.0 client does not expect interim responses.
+    const sink = version === 'HTTP/1.0' ? undefined : this.#client
     const events = {
-      interim: () => this.#machine.refresh(),
+      interim: (head: Head) => {
+        if (sink) this.#context.headSent(head.bytes().length)
+        this.#machine.refresh()
+      },
       done: (head: Head, rest: Buffer) => this.#modify(head, rest),
       invalid: (error: HeadError) => this.#context.failed('BAD_RESPONSE_HEAD', error),
       ended: () => this.#noResponse(),
     }
     const settings = this.#settings
     const scanner = responseScanner(settings)
-    // RFC 9110 15.2: an HTTP/1.0 client does not expect interim responses.
-    const sink = version === 'HTTP/1.0' ? undefined : this.#client
     this.#reader = new HeadReader(this.#upstream, scanner, events, sink)
   }
 
@@ -136,7 +139,9 @@ export class Tunnel implements PumpEvents {
 
   #respond(head: Head, rest: Buffer): void {
     this.#answered()
-    this.#startDown([head.bytes(), rest])
+    const bytes = head.bytes()
+    this.#context.headSent(bytes.length)
+    this.#startDown([bytes, rest])
   }
 
   #startDown(first: readonly Buffer[]): void {

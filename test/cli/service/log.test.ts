@@ -16,10 +16,11 @@ expectNoWarnings()
 
 /** The fields of a line of text. */
 function fieldsOf(line: string) {
-  const [, time, client, request, status, backend, times, read, written, retries, id, outcome] =
-    /^(\S+) (\S+) (-|"(?:[^"\\]|\\.)*") (-|\d{3}) (\S+) (\S+)ms (\d+)\/(\d+) \+(\d+) (\S+) (\S+)$/.exec(line) ?? []
+  const [, time, client, request, status, pool, backend, times, read, written, retries, id, outcome] =
+    /^(\S+) (\S+) (-|"(?:[^"\\]|\\.)*") (-|\d{3}) (\S+) (\S+) (\S+)ms (\d+)\/(\d+) \+(\d+) (\S+) (\S+)$/.exec(line) ??
+    []
   const bytes = { read: Number(read), written: Number(written) }
-  return { time, client, request, status, backend, times, ...bytes, retries, id, outcome }
+  return { time, client, request, status, pool, backend, times, ...bytes, retries, id, outcome }
 }
 
 test('writes a line of text when a connection closes', async () => {
@@ -41,6 +42,7 @@ test('writes a line of text when a connection closes', async () => {
     client: `127.0.0.1:${localPort}`,
     request: '"GET / HTTP/1.1"',
     status: '-',
+    pool: 'default',
     backend: 'a',
     read: GET.length,
     written: OK.length,
@@ -64,6 +66,7 @@ test('writes a JSON object when a connection closes', async () => {
     client: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
     request: 'GET / HTTP/1.1',
     status: null,
+    pool: 'default',
     backend: 'a',
     headMs: expect.any(Number),
     connectMs: expect.any(Number),
@@ -210,6 +213,7 @@ test('no byte of a request or an id forges a line', () => {
         client: 'unix',
         request,
         status: 200,
+        pool: 'p',
         backend: backend || 'a',
         headMs: 1,
         connectMs: undefined,
@@ -217,6 +221,7 @@ test('no byte of a request or an id forges a line', () => {
         totalMs: 2.25,
         bytesIn: 3,
         bytesOut: 4,
+        bodyBytesOut: 4,
         retries: 1,
         requestId: undefined,
         referer: request,
