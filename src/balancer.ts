@@ -1,8 +1,11 @@
 // The entry `badass/balancer`.
 export {
   type AlgorithmName,
+  type BackendCheck,
+  type BackendHistory,
   type BackendOptions,
   type BackendStatus,
+  type BackendTransition,
   Balancer,
   type BalancerEvents,
   type BalancerLookup,

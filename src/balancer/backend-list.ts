@@ -67,6 +67,22 @@ export class BackendList {
     return backend
   }
 
+  /**
+   * Sets or takes away an operator's weight.
+   * @throws {RangeError} for an unknown id
+   */
+  setWeight(id: string, weight: number | undefined): void {
+    this.get(id).setWeight(weight)
+    this.#events.rebuilt(this.backends)
+  }
+
+  /** Whole seconds until the next probe of a backend that is down. */
+  get retryAfter(): number {
+    let least = Number.POSITIVE_INFINITY
+    for (const { retryIn } of this.backends) if (retryIn !== undefined) least = Math.min(least, retryIn)
+    return Number.isFinite(least) ? Math.max(1, Math.ceil(least / 1000)) : 1
+  }
+
   /** @throws {TypeError} if the id, its sticky value or the DNS name is in use */
   add(place: string, spec: Spec): void {
     const isTaken = isDnsSource(spec)
@@ -232,7 +248,7 @@ export class BackendList {
       up: () => this.#emit('up', backend.status),
       down: (cause) => this.#emit('down', backend.status, cause),
       ejected: (cause) => this.#emit('eject', backend.status, cause),
-      drains: (isDraining) => this.#emit(isDraining ? 'drain' : 'ready', backend.status),
+      drains: (isDraining, by) => this.#emit(isDraining ? 'drain' : 'ready', backend.status, by),
       returned: () => this.#emit('uneject', backend.status),
       mayEject: () => this.#mayEject(backend),
     })

@@ -81,8 +81,9 @@ const id: Rule = {
   // Lone surrogates all become U+FFFD in UTF-8, so two such ids would share a sticky value.
   validate: (value) => value === undefined || (typeof value === 'string' && /^[^\p{Cc}\p{Cs}]+$/u.test(value)),
 }
+export const WEIGHT: Rule = integer(0, 65_535, 1)
 const COMMON_RULES: Rules<keyof Common> = {
-  weight: integer(0, 65_535, 1),
+  weight: WEIGHT,
   maxConnections: {
     expected: 'an integer from 1, or Infinity',
     validate: (value) => value === Number.POSITIVE_INFINITY || (Number.isSafeInteger(value) && (value as number) > 0),

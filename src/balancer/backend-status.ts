@@ -14,7 +14,10 @@ export interface BackendStatus {
   /** Who drains it: 'operator' by `drain()`, 'check' by its health checks (`drainStatus`). */
   drainedBy: Drainer[]
   backup: boolean
+  /** The weight in force: that of `setWeight()`, or else `configuredWeight`. */
   weight: number
+  /** The weight of its options; of a backend that came from SRV records, multiplied by the record's. */
+  configuredWeight: number
   /** Less than `weight` during a slow start. */
   effectiveWeight: number
   maxConnections: number

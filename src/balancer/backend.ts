@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type Connection, closeIdleBackends, type ProxyError } from '../proxy/index.ts'
-import { isError, messageOf } from '../show.ts'
+import { isError } from '../show.ts'
 import type { BackendEvents } from './backend-events.ts'
 import type { BackendSettings } from './backend-options.ts'
 import type { BackendRules } from './backend-rules.ts'
@@ -9,11 +9,13 @@ import { Drain, type Drainer } from './drain.ts'
 import { Ejection } from './ejection.ts'
 import { isTransient } from './failure.ts'
 import { Health } from './health/index.ts'
+import { History } from './history.ts'
 import { addressOf, type BackendDest, isSamePlace } from './place.ts'
 import type { Hash64 } from './ranking.ts'
 import { hash64 } from './rendezvous.ts'
 import { SlowStart } from './slow-start.ts'
 import { type Bytes, Traffic } from './traffic.ts'
+import { Weight } from './weight.ts'
 
 /** What a `Route` exposes of its backend. */
 export type BackendView = Pick<Backend, 'id' | 'status'>
@@ -23,6 +25,7 @@ export class Backend {
   #place: BackendDest
   readonly address: string
   readonly hash: Hash64
+  readonly history = new History()
   readonly #drain = new Drain()
   #settings: BackendSettings
   readonly #events: BackendEvents
@@ -31,7 +34,7 @@ export class Backend {
   readonly #slowStart = new SlowStart(() => this.#events.changed())
   #isUp = true
   #since = Date.now()
-  #lastError: BackendStatus['lastError']
+  readonly #weight: Weight
   readonly #traffic = new Traffic()
   /** Places kept for requests that have waited for one. */
   #reserved = 0
@@ -43,6 +46,7 @@ export class Backend {
     this.hash = hash64(settings.id)
     this.#settings = settings
     this.#events = events
+    this.#weight = new Weight(settings.weight, this.#slowStart, this.history)
     this.#ejection = this.#createEjection()
     this.#useRules(rules)
     this.#health = this.#startHealth(rules)
@@ -60,9 +64,19 @@ export class Backend {
     return this.#settings
   }
 
-  /** Less than the option says during a slow start. */
+  /** Less than the weight in force during a slow start. */
   get weight(): number {
-    return this.#settings.weight * this.#slowStart.share
+    return this.#weight.effective
+  }
+
+  /** The operator has set a weight. */
+  get isWeighed(): boolean {
+    return this.#weight.isOperators
+  }
+
+  /** Sets or takes away the operator's weight. */
+  setWeight(weight: number | undefined): void {
+    this.#weight.setByOperator(weight)
   }
 
   get isBackup(): boolean {
@@ -76,8 +90,9 @@ export class Backend {
   /** Begins or ends a drain. The backend drains as long as anybody drains it. */
   setDraining(by: Drainer, drains: boolean): void {
     if (!this.#drain.set(by, drains)) return
+    this.history.turned(drains ? 'draining' : 'ready', by)
     this.#events.changed()
-    this.#events.drains(drains)
+    this.#events.drains(drains, by)
   }
 
   /** Up, and not ejected. */
@@ -106,7 +121,7 @@ export class Backend {
   }
 
   get status(): BackendStatus {
-    const { id, source, backup, weight, maxConnections } = this.#settings
+    const { id, source, backup, weight: configuredWeight, maxConnections } = this.#settings
     const { retryIn } = this
     const { read, written } = this.#traffic.bytes
     return {
@@ -118,7 +133,8 @@ export class Backend {
       drainingSince: this.#drain.since,
       drainedBy: this.#drain.by,
       backup,
-      weight,
+      weight: this.#weight.inForce,
+      configuredWeight,
       effectiveWeight: this.weight,
       maxConnections,
       connections: this.#traffic.open,
@@ -130,7 +146,7 @@ export class Backend {
       bytesWritten: written,
       since: this.#since,
       retryAt: retryIn === undefined ? undefined : Math.round(Date.now() + retryIn),
-      lastError: this.#lastError && { ...this.#lastError },
+      lastError: this.history.lastError,
     }
   }
 
@@ -143,6 +159,7 @@ export class Backend {
   adjust(settings: BackendSettings, rules: BackendRules): void {
     const isSame = isDeepStrictEqual(settings.place, this.#place)
     this.#settings = settings
+    this.#weight.setByOptions(settings.weight)
     this.#useRules(rules)
     if (isSame) return
     closeIdleBackends(this.#place)
@@ -154,7 +171,7 @@ export class Backend {
   restartHealth(rules: BackendRules): void {
     this.#health.stop()
     this.#health = this.#startHealth(rules)
-    if (!this.#isUp) this.#health.failed(new Error(this.#lastError?.message ?? 'down'))
+    if (!this.#isUp) this.#health.failed(new Error(this.history.lastError?.message ?? 'down'))
   }
 
   /** Stops the health checks of a removed backend, and closes its idle connections. Others stay open and keep counting. */
@@ -204,7 +221,7 @@ export class Backend {
   connectFailed(error: ProxyError): void {
     const cause = isError(error.cause) ? error.cause : error
     this.#failures++
-    this.#recordError(cause)
+    this.history.failed(cause)
     if (isTransient(cause)) return
     // The first failure takes it down. Others of that moment say no more.
     if (this.#isUp) this.#ejection.failed(cause)
@@ -224,16 +241,7 @@ export class Backend {
   /** Resets its open connections and returns how many there were. Idle connections to it close, too. */
   kill(): number {
     closeIdleBackends(this.#place)
-    const open = [...this.#traffic.connections]
-    for (const connection of open) connection.destroy()
-    return open.length
-  }
-
-  /** Makes connections that are still connecting try another backend. No bytes have been sent yet. */
-  #abandonConnects(cause: Error): void {
-    for (const connection of this.#traffic.connecting) {
-      connection.giveUp(new Error(`the backend is down: ${messageOf(cause)}`, { cause }))
-    }
+    return this.#traffic.reset()
   }
 
   #useRules({ eject, slowStart }: BackendRules): void {
@@ -245,12 +253,14 @@ export class Backend {
     return new Ejection({
       mayEject: () => this.#events.mayEject(),
       ejected: (cause) => {
-        this.#recordError(cause)
+        this.history.failed(cause)
+        this.history.turned('ejected', cause)
         this.#events.changed()
         this.#events.ejected(cause)
       },
       returned: () => {
         this.#slowStart.begin()
+        this.history.turned('returned')
         this.#events.changed()
         this.#events.returned()
       },
@@ -261,28 +271,26 @@ export class Backend {
     return new Health(this.place, health, backoff, {
       up: () => this.#setUp(true) && this.#events.up(),
       down: (cause) => {
-        if (!this.#setUp(false)) return
-        this.#recordError(cause)
+        if (!this.#setUp(false, cause)) return
+        this.history.failed(cause)
         closeIdleBackends(this.#place)
         this.#events.down(cause)
-        this.#abandonConnects(cause)
+        this.#traffic.abandonConnects(cause)
       },
-      failed: (cause) => this.#recordError(cause),
+      failed: (cause) => this.history.failed(cause),
       passed: (drains) => this.setDraining('check', drains),
+      checked: (check) => this.history.checked(check),
     })
   }
 
   /** Returns whether the state changed. */
-  #setUp(isUp: boolean): boolean {
+  #setUp(isUp: boolean, cause?: Error): boolean {
     if (this.#isUp === isUp) return false
     this.#isUp = isUp
+    this.history.turned(isUp ? 'up' : 'down', cause)
     if (isUp) this.#slowStart.begin()
     this.#events.changed()
     this.#since = Date.now()
     return true
-  }
-
-  #recordError(cause: Error): void {
-    this.#lastError = { message: messageOf(cause), at: Date.now() }
   }
 }

@@ -1,15 +1,17 @@
 import { EventEmitter } from 'node:events'
 import type { Head } from '../parser/index.ts'
 import { after, type ClientInfo, type Dest, type ProxyError } from '../proxy/index.ts'
+import { optional, validateOptions } from '../validate.ts'
 import { createAlgorithm } from './algorithm.ts'
 import type { Backend, BackendView } from './backend.ts'
 import { BackendList } from './backend-list.ts'
-import { type BackendOptions, type DnsOptions, validateBackend } from './backend-options.ts'
+import { type BackendOptions, type DnsOptions, validateBackend, WEIGHT } from './backend-options.ts'
 import type { BackendStatus } from './backend-status.ts'
 import { ConnectionTracker } from './connection-tracker.ts'
 import type { EjectSettings } from './eject-options.ts'
-import type { BalancerEvents } from './events.ts'
+import { type BalancerEvents, emitOn } from './events.ts'
 import { isConnectFailure, isUnanswered } from './failure.ts'
+import type { BackendHistory } from './history.ts'
 import { type BalancerOptions, type BalancerSettings, validateBalancer } from './options.ts'
 import { Outcomes } from './outcomes.ts'
 import { Queue, type Queued } from './queue.ts'
@@ -45,7 +47,7 @@ export class Balancer extends EventEmitter<BalancerEvents> {
     super()
     this.#settings = settings
     this.#selection = new Selection(createAlgorithm(settings.algorithm, Math.random))
-    this.#list = new BackendList(settings, this.#emit, {
+    this.#list = new BackendList(settings, emitOn(this), {
       created: (backend) => this.#tracker.track(backend),
       changed: (backend) => this.#changed(backend),
       rebuilt: (backends) => this.#rebuilt(backends),
@@ -88,17 +90,17 @@ export class Balancer extends EventEmitter<BalancerEvents> {
     const backend = this.#tracker.backendOf(dest)
     if (backend && isUnanswered(error)) return this.#retry(backend, dest!)
     if (error.requestSent && !isConnectFailure(error)) return undefined
-    if (!backend || !isConnectFailure(error)) return unavailable(head, this.#retryAfter)
+    if (!backend || !isConnectFailure(error)) return unavailable(head, this.#list.retryAfter)
     this.#tracker.connectFailed(error, backend)
     const { isHome, ...before } = historyOf(dest!)
     const { key, waited, retries } = before
     const tried = [...before.tried, backend]
     const home = isHome && this.#settings.isPersistent ? backend : undefined
-    if (tried.length > MOST_TRIED) return unavailable(head, this.#retryAfter)
+    if (tried.length > MOST_TRIED) return unavailable(head, this.#list.retryAfter)
     const next = home ? undefined : this.#choose({ ...before, tried })
     if (next) return next
     return after(this.#waitAgain({ home, key, waited }, error, { tried, retries }), (route) => {
-      return route ?? unavailable(head, this.#retryAfter)
+      return route ?? unavailable(head, this.#list.retryAfter)
     })
   }
 
@@ -161,8 +163,28 @@ export class Balancer extends EventEmitter<BalancerEvents> {
   }
 
   /**
+   * Sets the weight of a backend, from 0 to 65535, in place of that of its options. It takes effect at once, and an
+   * `update` keeps it. `undefined` takes it away. With weight 0 the backend accepts only clients that return to it.
+   * @throws {TypeError} for an invalid weight
+   * @throws {RangeError} for an unknown id
+   */
+  setWeight(id: string, weight: number | undefined): void {
+    validateOptions('', { weight: optional(WEIGHT) }, { weight })
+    this.#list.setWeight(id, weight)
+  }
+
+  /**
+   * The last 10 checks and the last 20 transitions of a backend, the newest first: a copy. A backend that is added again
+   * with another address begins anew.
+   * @throws {RangeError} for an unknown id
+   */
+  history(id: string): BackendHistory {
+    return this.#list.get(id).history.all
+  }
+
+  /**
    * Replaces all options. A backend with the same id, address, `tls`, `sendProxy` and `hostHeader` keeps its state,
-   * counters, connections and drain. A DNS name keeps the backends it resolved to. If there are new DNS names, removed backends
+   * counters, connections, drain and `setWeight`. A DNS name keeps the backends it resolved to. If there are new DNS names, removed backends
    * stay until the first of these names resolves.
    * @throws {TypeError} for an unknown or invalid option; nothing has changed then
    * @throws {Error} after `close()`
@@ -260,27 +282,6 @@ export class Balancer extends EventEmitter<BalancerEvents> {
       if (!all.has(home) || !(home.isAvailable || this.#settings.isPersistent)) this.#queue!.release(home)
     }
     for (const backend of all) this.#queue!.serve(backend)
-  }
-
-  /** Whole seconds until the next probe of a backend that is down. */
-  get #retryAfter(): number {
-    let least = Number.POSITIVE_INFINITY
-    for (const { retryIn } of this.#list.backends) if (retryIn !== undefined) least = Math.min(least, retryIn)
-    return Number.isFinite(least) ? Math.max(1, Math.ceil(least / 1000)) : 1
-  }
-
-  /**
-   * Emits an event. An exception in a listener is rethrown in the next tick, as an uncaught exception: it must not
-   * interrupt the code that emits.
-   */
-  readonly #emit = <K extends keyof BalancerEvents>(name: K, ...values: BalancerEvents[K]): void => {
-    try {
-      ;(this as EventEmitter).emit(name, ...values)
-    } catch (error) {
-      process.nextTick(() => {
-        throw error
-      })
-    }
   }
 
   #checkOpen(): void {

@@ -1,4 +1,6 @@
+import type { EventEmitter } from 'node:events'
 import type { BackendStatus } from './backend-status.ts'
+import type { Drainer } from './drain.ts'
 
 /** Events of a `Balancer`, one per change. */
 export interface BalancerEvents {
@@ -10,10 +12,10 @@ export interface BalancerEvents {
   eject: [status: BackendStatus, error: Error]
   /** An ejection is over. */
   uneject: [status: BackendStatus]
-  /** A backend began to drain: by `drain()`, or because its health checks say so. */
-  drain: [status: BackendStatus]
-  /** A drain ended: the backend accepts new clients again. */
-  ready: [status: BackendStatus]
+  /** A backend began to drain: by `drain()` ('operator'), or because its health checks say so ('check'). */
+  drain: [status: BackendStatus, by: Drainer]
+  /** A drain ended: the backend accepts new clients again. `by`: the last one that ended its drain. */
+  ready: [status: BackendStatus, by: Drainer]
   /** A backend was added, by `add`, `update` or the DNS. */
   add: [status: BackendStatus]
   /** A backend was removed. Its open connections stay open. */
@@ -30,3 +32,19 @@ export interface BalancerEvents {
 }
 
 export type Emit = <K extends keyof BalancerEvents>(name: K, ...values: BalancerEvents[K]) => void
+
+/**
+ * Makes a function that emits events. An exception in a listener is rethrown in the next tick, as an uncaught exception:
+ * it must not interrupt the code that emits.
+ */
+export function emitOn(emitter: EventEmitter<BalancerEvents>): Emit {
+  return (name, ...values) => {
+    try {
+      ;(emitter as EventEmitter).emit(name, ...values)
+    } catch (error) {
+      process.nextTick(() => {
+        throw error
+      })
+    }
+  }
+}

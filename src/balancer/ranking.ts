@@ -21,6 +21,8 @@ export interface Ranking<C extends Candidate> {
   put(slot: number, candidate: C | undefined): void
   /** Chooses a candidate; undefined if there is none. Only `hash` uses `key`. */
   next(key: string): C | undefined
+  /** Called once all candidates are in their slots. */
+  settle?(): void
   /** Called before another ranking takes over the same candidates. */
   save?(): void
 }

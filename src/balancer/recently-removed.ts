@@ -1,10 +1,11 @@
 import type { Backend } from './backend.ts'
 import type { BackendSettings } from './backend-options.ts'
 
-/** How long a drain survives its backend leaving the DNS (ms). After that the address may belong to another host. */
-const DRAIN_MS = 5 * 60_000
+/** How long a drain or a weight of the operator survives its backend leaving the DNS (ms). After that the address may belong to another host. */
+const OPERATED_MS = 5 * 60_000
 
-/** Backends that the DNS no longer returns. One that comes back within minutes keeps its connections and its drain. */
+/** Backends that the DNS no longer returns. One that comes back within minutes keeps its connections, its drain and the
+ * operator's weight. */
 export class RecentlyRemoved {
   /** `since` is read from the monotonic clock (ms). */
   readonly #backends = new Map<string, { backend: Backend; since: number }>()
@@ -21,12 +22,12 @@ export class RecentlyRemoved {
     return backend
   }
 
-  /** Forgets backends that neither drain nor have connections, and those whose DNS source was removed. */
+  /** Forgets backends without drain, operator's weight and connections, and those whose DNS source was removed. */
   prune(sources: ReadonlySet<string | undefined>): void {
     for (const [id, { backend, since }] of this.#backends) {
-      const isDraining = backend.isDraining && performance.now() - since < DRAIN_MS
+      const isOperated = (backend.isDraining || backend.isWeighed) && performance.now() - since < OPERATED_MS
       const isOpen = backend.connections > 0
-      if (!sources.has(backend.settings.source) || !(isDraining || isOpen)) this.#backends.delete(id)
+      if (!sources.has(backend.settings.source) || !(isOperated || isOpen)) this.#backends.delete(id)
     }
   }
 }

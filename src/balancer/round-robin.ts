@@ -25,6 +25,7 @@ export class RoundRobin<C extends Candidate> implements Ranking<C> {
   readonly #expiries: Float64Array
   #round = 0
   #sum = 0
+  #isSettled = false
 
   /** `credits` passes from one ranking to the next, so that a changed list of backends does not start over. */
   constructor(slots: number, credits: WeakMap<C, number> = new WeakMap()) {
@@ -46,7 +47,7 @@ export class RoundRobin<C extends Candidate> implements Ranking<C> {
     this.#sum += weight - this.#weights[slot]!
     this.#candidates[slot] = candidate
     this.#weights[slot] = weight
-    this.#bases[slot] = candidate ? (this.#credits.get(candidate) ?? 0) - weight * this.#round : 0
+    this.#bases[slot] = candidate ? this.#limit(this.#credits.get(candidate) ?? 0) - weight * this.#round : 0
     this.#winners[this.#tree.leaves + slot] = candidate ? slot : -1
     this.#tree.update(slot)
   }
@@ -62,11 +63,28 @@ export class RoundRobin<C extends Candidate> implements Ranking<C> {
     return this.#candidates[slot]
   }
 
+  /** Limits the credits from larger weights: they would keep candidates from their shares for many rounds. */
+  settle(): void {
+    this.#isSettled = true
+    for (let slot = 0; slot < this.#candidates.length; slot++) {
+      const credit = this.#creditOf(slot)
+      const limited = this.#limit(credit)
+      if (limited === credit) continue
+      this.#bases[slot]! += limited - credit
+      this.#tree.update(slot)
+    }
+  }
+
   /** Saves all credits for the next ranking. */
   save(): void {
     for (const [slot, candidate] of this.#candidates.entries()) {
       if (candidate) this.#credits.set(candidate, this.#creditOf(slot))
     }
+  }
+
+  /** Until all candidates are there, the sum of their weights is not known. */
+  #limit(credit: number): number {
+    return this.#isSettled ? Math.max(-this.#sum, Math.min(credit, this.#sum)) : credit
   }
 
   #creditOf(slot: number): number {

@@ -28,6 +28,7 @@ export class Selection<C extends Selectable> {
     this.#primaries = this.#algorithm(this.#slots.size)
     this.#backups = this.#algorithm(this.#slots.size)
     for (const [one, slot] of this.#slots) this.#put(one, slot)
+    for (const ranking of [this.#primaries, this.#backups]) ranking.settle?.()
   }
 
   /** Call it when a backend's availability, weight or load has changed. */

@@ -1,4 +1,5 @@
 import type { Connection } from '../proxy/index.ts'
+import { messageOf } from '../show.ts'
 
 /** Bytes that a connection has moved. */
 export interface Bytes {
@@ -14,11 +15,6 @@ export class Traffic {
   #bytesRead = 0
   #bytesWritten = 0
   #total = 0
-
-  /** Connections routed here. */
-  get connections(): Iterable<Connection> {
-    return this.#open.keys()
-  }
 
   get open(): number {
     return this.#open.size
@@ -37,11 +33,6 @@ export class Traffic {
       written += connection.bytesWritten - since.written
     }
     return { read, written }
-  }
-
-  /** The connections that are not established yet. */
-  get connecting(): Connection[] {
-    return [...this.#open].filter(([, { isConnected }]) => !isConnected).map(([connection]) => connection)
   }
 
   routed(connection: Connection, since: Bytes): void {
@@ -63,5 +54,19 @@ export class Traffic {
       this.#bytesWritten += connection.bytesWritten - open.since.written
     }
     return this.#open.delete(connection)
+  }
+
+  /** Resets all connections and returns how many there were. */
+  reset(): number {
+    const open = [...this.#open.keys()]
+    for (const connection of open) connection.destroy()
+    return open.length
+  }
+
+  /** Makes connections that are still connecting try another backend. No bytes have been sent yet. */
+  abandonConnects(cause: Error): void {
+    for (const [connection, { isConnected }] of [...this.#open]) {
+      if (!isConnected) connection.giveUp(new Error(`the backend is down: ${messageOf(cause)}`, { cause }))
+    }
   }
 }

@@ -275,6 +275,18 @@ describe('a backend that leaves the DNS and returns', () => {
     await client.closed()
   })
 
+  it("keeps an operator's weight", async () => {
+    const names = await NameServer.start()
+    names.set('app.test', { A: ['10.0.0.1'] })
+    const balancer = await start(names, [{ dns: 'app.test', port: 1, weight: 2 }], 5)
+    balancer.setWeight('10.0.0.1:1', 7)
+    names.set('app.test', { A: ['10.0.0.2'] })
+    await once(balancer, 'remove')
+    names.set('app.test', { A: ['10.0.0.1'] })
+    await once(balancer, 'add')
+    expect(statusOf(balancer, '10.0.0.1:1')).toMatchObject({ weight: 7, configuredWeight: 2 })
+  })
+
   it('stops draining after some minutes, or if its name is added again', async () => {
     const names = await NameServer.start()
     const one = { A: ['10.0.0.1'] }

@@ -44,6 +44,16 @@ describe('the events', () => {
     expect(statusOf(balancer, 'a').draining).toBe(true)
   })
 
+  it('say who began or ended a drain', () => {
+    const balancer = balancerOf({ backends: TWO })
+    const seen: string[] = []
+    balancer.on('drain', ({ id }, by) => seen.push(`drain ${id} ${by}`))
+    balancer.on('ready', ({ id }, by) => seen.push(`ready ${id} ${by}`))
+    balancer.drain('a')
+    balancer.ready('a')
+    expect(seen).toEqual(['drain a operator', 'ready a operator'])
+  })
+
   it('report a backend going down once, with the cause', () => {
     const balancer = balancerOf({ backends: TWO })
     const downs: string[] = []

@@ -225,7 +225,7 @@ describe('kill', () => {
 })
 
 describe('an unknown id', () => {
-  it.each(['remove', 'drain', 'ready', 'kill'] as const)('is refused by %s', (method) => {
+  it.each(['remove', 'drain', 'ready', 'kill', 'history'] as const)('is refused by %s', (method) => {
     const balancer = balancerOf({ backends: TWO })
     const error = new RangeError("id: expected the id of a backend, got 'z'")
     for (const id of ['z', 'z']) expect(() => balancer[method](id)).toThrow(error)
@@ -233,6 +233,11 @@ describe('an unknown id', () => {
     balancer.add({ port: 9, id: 'z' })
     expect(() => balancer[method]('z')).not.toThrow()
   })
+})
+
+it('setWeight refuses an unknown id', () => {
+  const balancer = balancerOf({ backends: TWO })
+  expect(() => balancer.setWeight('z', 1)).toThrow(new RangeError("id: expected the id of a backend, got 'z'"))
 })
 
 describe('close', () => {

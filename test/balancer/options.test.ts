@@ -306,6 +306,7 @@ describe('the status of a new backend', () => {
       drainedBy: [],
       backup: false,
       weight: 1,
+      configuredWeight: 1,
       effectiveWeight: 1,
       maxConnections: Number.POSITIVE_INFINITY,
       connections: 0,

@@ -1,8 +1,7 @@
-import { channel } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import type { AlgorithmName, Balancer, BalancerOptions, Route } from '../../src/balancer/index.ts'
+import type { AlgorithmName, Balancer, BalancerOptions } from '../../src/balancer/index.ts'
 import { SlowStart } from '../../src/balancer/slow-start.ts'
 import { createServer } from '../../src/proxy/index.ts'
 import { listen } from '../helpers/net.ts'
@@ -12,8 +11,10 @@ import {
   balancerOf,
   CLIENT,
   clientAt,
+  countOf,
   eventsOf,
   lookUp,
+  misbehave,
   Named,
   requestHead,
   statusOf,
@@ -43,28 +44,7 @@ function start(algorithm: AlgorithmName, ids = ['a', 'b'], more: BalancerOptions
   return balancer
 }
 
-function misbehave(balancer: Balancer, id: string): void {
-  const dest = lookUp(balancer, requestHead(), stickyOf(id), CLIENT)
-  const connection = {}
-  channel('badass:connection:routed').publish({ connection, head: requestHead(), dest })
-  channel('badass:request:response').publish({ connection, dest, status: 503, response: {} })
-  channel('badass:connection:close').publish({ connection })
-}
-
-/** How many of so many new clients, which all stay, go to 'a'. */
-function countOfA(balancer: Balancer, clients: number): number {
-  const dests: Route[] = []
-  const open = []
-  for (let i = 0; i < clients; i++) {
-    const dest = lookUp(balancer, requestHead(), clientAt(`10.0.0.${i}`))!
-    const connection = { state: 'Routing', bytesRead: 0, bytesWritten: 0 }
-    channel('badass:connection:routed').publish({ connection, head: requestHead(), dest })
-    dests.push(dest)
-    open.push(connection)
-  }
-  for (const connection of open) channel('badass:connection:close').publish({ connection })
-  return dests.filter(({ backend }) => backend.id === 'a').length
-}
+const countOfA = (balancer: Balancer, clients: number) => countOf(balancer, 'a', clients)
 
 describe('a backend that comes back', () => {
   it.each(['round-robin', 'least-connections', 'random-two'] as const)('gets a growing share, with %s', (algorithm) => {

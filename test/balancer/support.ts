@@ -1,4 +1,4 @@
-import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { channel, subscribe, unsubscribe } from 'node:diagnostics_channel'
 import http from 'node:http'
 import type net from 'node:net'
 import { onTestFinished } from 'vitest'
@@ -61,6 +61,30 @@ export function choose(balancer: Balancer, client = CLIENT): string | undefined 
 /** The Routes of a number of clients without a home, in order. */
 export function chooseMany(balancer: Balancer, count: number): (string | undefined)[] {
   return Array.from({ length: count }, () => choose(balancer))
+}
+
+/** How many of so many new clients, which all stay, go to a backend. */
+export function countOf(balancer: Balancer, id: string, clients: number): number {
+  const ids: string[] = []
+  const open: object[] = []
+  for (let i = 0; i < clients; i++) {
+    const dest = lookUp(balancer, requestHead(), clientAt(`10.0.0.${i}`))!
+    const connection = { state: 'Routing', bytesRead: 0, bytesWritten: 0 }
+    channel('badass:connection:routed').publish({ connection, head: requestHead(), dest })
+    ids.push(dest.backend.id)
+    open.push(connection)
+  }
+  for (const connection of open) channel('badass:connection:close').publish({ connection })
+  return ids.filter((one) => one === id).length
+}
+
+/** A backend answers a request with 503. */
+export function misbehave(balancer: Balancer, id: string): void {
+  const dest = lookUp(balancer, requestHead(), stickyOf(id), CLIENT)
+  const connection = {}
+  channel('badass:connection:routed').publish({ connection, head: requestHead(), dest })
+  channel('badass:request:response').publish({ connection, dest, status: 503, response: {} })
+  channel('badass:connection:close').publish({ connection })
 }
 
 /** The Route of a client with this sticky value. */

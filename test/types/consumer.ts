@@ -6,6 +6,9 @@ import type { Duplex } from 'node:stream'
 import { Readable } from 'node:stream'
 import tls from 'node:tls'
 import {
+  type BackendCheck,
+  type BackendHistory,
+  type BackendTransition,
   type Connection,
   createBalancer,
   createServer,
@@ -101,6 +104,18 @@ for (const server of servers) {
   // @ts-expect-error: what is no function cannot listen
   server.on('proxyError', 'no listener')
 }
+
+balancer.setWeight('a', 5)
+balancer.setWeight('a', undefined)
+// @ts-expect-error: a number, or undefined
+balancer.setWeight('a', null)
+expectType<BackendHistory>()(balancer.history('a'), true)
+expectType<BackendCheck[]>()(balancer.history('a').checks, true)
+expectType<BackendTransition[]>()(balancer.history('a').transitions, true)
+balancer.on('drain', ({ weight, configuredWeight }, by) => {
+  expectType<number>()(weight + configuredWeight, true)
+  expectType<'operator' | 'check'>()(by, true)
+})
 
 type Mine = Route & { mine: string }
 const spread = (route: Route | undefined): Mine | undefined => route && { ...route, mine: 'x' }

@@ -1,5 +1,7 @@
 import { type Backoff, delayAfter } from '../../backoff.ts'
 import { hostPort, isExhausted, readDest, type StreamDest, type StreamTarget } from '../../proxy/index.ts'
+import { messageOf } from '../../show.ts'
+import type { BackendCheck } from '../history.ts'
 import { type HealthSettings, isIn, requestOf } from './options.ts'
 import { type HttpCheck, Probe } from './probe.ts'
 import { Semaphore } from './semaphore.ts'
@@ -16,6 +18,8 @@ export interface HealthEvents {
   down(cause: Error): void
   /** A check passed. `drains`: it says that the backend drains. */
   passed?(drains: boolean): void
+  /** A check has ended. One of the other events follows. */
+  checked?(check: Omit<BackendCheck, 'at'>): void
   /** A check failed without changing the state. */
   failed?(cause: Error): void
 }
@@ -129,6 +133,8 @@ export class Health {
     const timeout = this.#settings?.timeout ?? PROBE_TIMEOUT_MS
     this.#probe = new Probe(this.#target, this.#http, timeout, (error, status) => {
       this.#release()
+      const duration = Math.round((performance.now() - this.#startedAt) * 10) / 10
+      this.#events.checked?.({ duration, passed: !error, status, error: error && messageOf(error) })
       if (error && isLocalFailure(error)) return this.#checkSkipped(error)
       if (error) this.#checkFailed(error)
       else this.#checkPassed(status)

@@ -104,7 +104,7 @@ export class Probe {
   #answered(status: number): void {
     const { isExpected, expects } = this.#http!
     if (isExpected(status)) this.#finish(undefined, status)
-    else this.#finish(new CheckError('CHECK_BAD_STATUS', `expected ${expects}, got ${status}`))
+    else this.#finish(new CheckError('CHECK_BAD_STATUS', `expected ${expects}, got ${status}`), status)
   }
 
   #finish(cause?: unknown, status?: number): void {
@@ -115,7 +115,7 @@ export class Probe {
       return this.#done(undefined, status)
     }
     this.stop()
-    this.#done(toError(cause))
+    this.#done(toError(cause), status)
   }
 
   #release(): void {

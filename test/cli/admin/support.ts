@@ -20,6 +20,7 @@ export function statusOf(id: string, about: Partial<AdminStatus> = {}): AdminSta
     drainedBy: about.draining ? ['operator'] : [],
     backup: false,
     weight: 1,
+    configuredWeight: 1,
     effectiveWeight: 1,
     maxConnections: Number.POSITIVE_INFINITY,
     connections: 0,
