@@ -4,6 +4,7 @@ import { type BackendSettings, type DnsSourceSettings, isDnsSource, type Spec, t
 import { DnsSource } from './dns-source.ts'
 import type { Emit } from './events.ts'
 import type { BalancerSettings } from './options.ts'
+import { type Protocol, speaks } from './protocol.ts'
 import { RecentlyRemoved } from './recently-removed.ts'
 import { stickyValues } from './sticky-value.ts'
 
@@ -50,9 +51,10 @@ export class BackendList {
     return this.#removed
   }
 
-  /** The backend of a sticky value. */
-  home(value: string): Backend | undefined {
-    return this.#homes.get(value)
+  /** The backend of a sticky value, if it speaks the client's protocol. */
+  home(value: string, protocol: Protocol): Backend | undefined {
+    const home = this.#homes.get(value)
+    return home && speaks(home, protocol) ? home : undefined
   }
 
   /** A backend's sticky value; empty if it has just been removed. */

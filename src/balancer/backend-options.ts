@@ -1,10 +1,11 @@
 import { isIPv6 } from 'node:net'
 import type tls from 'node:tls'
-import { HOST_HEADER } from '../proxy/index.ts'
+import { HOST_HEADER, offeringHttp2 } from '../proxy/index.ts'
 import { show } from '../show.ts'
-import { anObject, flag, integer, type Rule, type Rules, validateOptions } from '../validate.ts'
+import { anObject, flag, integer, oneOf, type Rule, type Rules, validateOptions } from '../validate.ts'
 import { type Discovered, dnsName, type Name } from './discovery/index.ts'
 import { addressOf, type BackendDest } from './place.ts'
+import type { Protocol } from './protocol.ts'
 
 interface CommonOptions {
   /** Relative share of new clients, from 0 to 65535. 0: returning clients only. Default 1. */
@@ -25,6 +26,11 @@ interface CommonOptions {
    * Default: none.
    */
   hostHeader?: string | undefined
+  /**
+   * What the backend speaks. 'h2': only connections that begin with the HTTP/2 preface go there. 'h1': only others. Health
+   * checks over HTTP are HTTP/1.1. Default 'both'.
+   */
+  protocol?: Protocol | 'both' | undefined
 }
 
 /** A backend: a TCP port or a Unix socket. `host` defaults to localhost (IPv4 or IPv6). */
@@ -47,6 +53,7 @@ export interface BackendSettings {
   readonly weight: number
   readonly maxConnections: number
   readonly backup: boolean
+  readonly protocol: Protocol | 'both'
 }
 
 interface Common {
@@ -56,6 +63,7 @@ interface Common {
   readonly tls: BackendDest['tls']
   readonly sendProxy: BackendDest['sendProxy']
   readonly hostHeader: BackendDest['hostHeader']
+  readonly protocol: BackendSettings['protocol']
 }
 
 /** A DNS name and the settings of every backend that it resolves to. */
@@ -97,6 +105,7 @@ const COMMON_RULES: Rules<keyof Common> = {
   },
   sendProxy: { expected: '1 or 2', validate: (value) => value === undefined || value === 1 || value === 2 },
   hostHeader: HOST_HEADER,
+  protocol: oneOf('both', 'h1', 'h2'),
 }
 /** The kinds of backend, each with the option that selects it. The first one present wins. */
 const FORMS: readonly (readonly [name: string, rules: Rules])[] = [
@@ -117,10 +126,10 @@ export function validateBackend(place: string, options: BackendOptions | DnsOpti
   const form = FORMS.find(([name]) => (options as object as Record<string, unknown>)[name] !== undefined)
   if (!form) throw new TypeError(`${place}: expected port, path, dns or srv, got ${show(options)}`)
   const given = validateOptions(place, form[1], options) as unknown as Given
-  const { dns, srv, weight, maxConnections, backup, sendProxy, hostHeader } = given
+  const { dns, srv, weight, maxConnections, backup, sendProxy, hostHeader, protocol } = given
   // A copy: the caller may change its object later.
   const tls = typeof given.tls === 'object' ? { ...given.tls } : given.tls
-  const common = { weight, maxConnections, backup, tls, sendProxy, hostHeader }
+  const common = { weight, maxConnections, backup, tls, sendProxy, hostHeader, protocol }
   if (dns !== undefined) return { ...common, name: { dns, port: given.port }, source: `dns:${dns}:${given.port}` }
   if (srv !== undefined) return { ...common, name: { srv }, source: `srv:${srv}` }
   const where = given.path === undefined ? { port: given.port, host: given.host } : { path: given.path }
@@ -149,13 +158,13 @@ function settingsOf(
   where: { port: number; host: string } | { path: string },
   id: string | undefined,
   source: string | undefined,
-  { weight, maxConnections, backup, tls, sendProxy, hostHeader }: Common,
+  { weight, maxConnections, backup, tls, sendProxy, hostHeader, protocol }: Common,
 ): BackendSettings {
   const place: BackendDest = {
     ...where,
-    ...(tls && { tls }),
+    ...(tls && { tls: protocol === 'h2' ? offeringHttp2(tls) : tls }),
     ...(sendProxy && { sendProxy }),
     ...(hostHeader !== undefined && { hostHeader }),
   }
-  return { id: id ?? addressOf(place), place, source, weight, maxConnections, backup }
+  return { id: id ?? addressOf(place), place, source, weight, maxConnections, backup, protocol }
 }

@@ -2,7 +2,6 @@ import { EventEmitter } from 'node:events'
 import type { Head } from '../parser/index.ts'
 import { after, type ClientInfo, type Dest, type ProxyError } from '../proxy/index.ts'
 import { optional, validateOptions } from '../validate.ts'
-import { createAlgorithm } from './algorithm.ts'
 import type { Backend, BackendView } from './backend.ts'
 import { BackendList } from './backend-list.ts'
 import { type BackendOptions, type DnsOptions, validateBackend, WEIGHT } from './backend-options.ts'
@@ -14,10 +13,11 @@ import { isConnectFailure, isUnanswered } from './failure.ts'
 import type { BackendHistory } from './history.ts'
 import { type BalancerOptions, type BalancerSettings, validateBalancer } from './options.ts'
 import { Outcomes } from './outcomes.ts'
+import { type Protocol, protocolOf } from './protocol.ts'
 import { Queue, type Queued } from './queue.ts'
 import type { QueueSettings } from './queue-options.ts'
 import { type BalancerLookup, historyOf, type Maybe, type Route, routeTo } from './route.ts'
-import { Selection } from './selection.ts'
+import { Selections } from './selections.ts'
 import { unavailable } from './unavailable.ts'
 
 /**
@@ -35,7 +35,7 @@ export class Balancer extends EventEmitter<BalancerEvents> {
   readonly #tracker = new ConnectionTracker()
   readonly #list: BackendList
   #settings: BalancerSettings
-  #selection: Selection<Backend>
+  #selections: Selections
   #queue: Queue | undefined
   /** With `eject`. */
   #outcomes: Outcomes | undefined
@@ -46,7 +46,7 @@ export class Balancer extends EventEmitter<BalancerEvents> {
     const settings = validateBalancer(options)
     super()
     this.#settings = settings
-    this.#selection = new Selection(createAlgorithm(settings.algorithm, Math.random))
+    this.#selections = new Selections(settings.algorithm)
     this.#list = new BackendList(settings, emitOn(this), {
       created: (backend) => this.#tracker.track(backend),
       changed: (backend) => this.#changed(backend),
@@ -66,15 +66,16 @@ export class Balancer extends EventEmitter<BalancerEvents> {
     const sticky = typeof rest[0] === 'string' ? rest[0] : undefined
     const client = rest.at(-1) as ClientInfo
     const key = this.#settings.algorithm === 'hash' ? this.#settings.keyOf(head, client) : ''
-    const home = sticky === undefined ? undefined : this.#list.home(sticky)
+    const protocol = protocolOf(head)
+    const home = sticky === undefined ? undefined : this.#list.home(sticky, protocol)
     if (home?.acceptsReturning) return this.#route(home, { key, isHome: true })
     // As in haproxy: with a queue, a client waits for its home while that is up.
     const { isPersistent } = this.#settings
     const isBound = home && (isPersistent || (this.#queue && home.isAvailable))
-    const route = isBound ? undefined : this.#choose({ key })
-    const next = route ?? this.#wait({ home: isBound ? home : undefined, key, waited: 0 }, client)
+    const route = isBound ? undefined : this.#choose(protocol, { key })
+    const next = route ?? this.#wait({ protocol, home: isBound ? home : undefined, key, waited: 0 }, client)
     // As in haproxy: it goes elsewhere if the queue is full.
-    return next ?? (isBound && !isPersistent ? this.#choose({ key }) : undefined)
+    return next ?? (isBound && !isPersistent ? this.#choose(protocol, { key }) : undefined)
   }
 
   /**
@@ -97,9 +98,10 @@ export class Balancer extends EventEmitter<BalancerEvents> {
     const tried = [...before.tried, backend]
     const home = isHome && this.#settings.isPersistent ? backend : undefined
     if (tried.length > MOST_TRIED) return unavailable(head, this.#list.retryAfter)
-    const next = home ? undefined : this.#choose({ ...before, tried })
+    const protocol = protocolOf(head)
+    const next = home ? undefined : this.#choose(protocol, { ...before, tried })
     if (next) return next
-    return after(this.#waitAgain({ home, key, waited }, error, { tried, retries }), (route) => {
+    return after(this.#waitAgain({ protocol, home, key, waited }, error, { tried, retries }), (route) => {
       return route ?? unavailable(head, this.#list.retryAfter)
     })
   }
@@ -192,9 +194,7 @@ export class Balancer extends EventEmitter<BalancerEvents> {
   update(options: BalancerOptions): void {
     this.#checkOpen()
     const settings = validateBalancer(options)
-    if (settings.algorithm !== this.#settings.algorithm) {
-      this.#selection = new Selection(createAlgorithm(settings.algorithm, Math.random))
-    }
+    if (settings.algorithm !== this.#settings.algorithm) this.#selections = new Selections(settings.algorithm)
     this.#settings = settings
     this.#useQueue(settings.queue)
     this.#judgeBy(settings.eject)
@@ -225,11 +225,12 @@ export class Balancer extends EventEmitter<BalancerEvents> {
     const { isHome, ...before } = historyOf(dest)
     const isOver = before.retries >= this.#settings.retries || (isHome && this.#settings.isPersistent)
     if (isOver) return undefined
-    return this.#choose({ ...before, tried: [...before.tried, backend], retries: before.retries + 1 })
+    // An HTTP/2 connection is not sent again.
+    return this.#choose('h1', { ...before, tried: [...before.tried, backend], retries: before.retries + 1 })
   }
 
-  #choose(how: Partial<Route>): Route | undefined {
-    const backend = this.#selection.choose(how.key ?? '', how.tried ?? [])
+  #choose(protocol: Protocol, how: Partial<Route>): Route | undefined {
+    const backend = this.#selections.choose(protocol, how.key ?? '', how.tried ?? [])
     return backend && this.#route(backend, how)
   }
 
@@ -248,7 +249,7 @@ export class Balancer extends EventEmitter<BalancerEvents> {
 
   /** Does not wait if only tried backends are free: they are up, and fail for another reason. */
   #waitAgain(queued: Queued, error: ProxyError, how: Partial<Route>): Maybe<Route | undefined> {
-    const free = queued.home ? queued.home.acceptsReturning : this.#selection.choose(queued.key, [])
+    const free = queued.home ? queued.home.acceptsReturning : this.#selections.choose(queued.protocol, queued.key, [])
     return free ? undefined : this.#wait(queued, error, how)
   }
 
@@ -256,7 +257,7 @@ export class Balancer extends EventEmitter<BalancerEvents> {
     if (settings && this.#queue) this.#queue.settings = settings
     else {
       this.#queue?.close()
-      this.#queue = settings && new Queue(settings, (key) => this.#selection.choose(key, []))
+      this.#queue = settings && new Queue(settings, ({ protocol, key }) => this.#selections.choose(protocol, key, []))
     }
   }
 
@@ -269,13 +270,13 @@ export class Balancer extends EventEmitter<BalancerEvents> {
   }
 
   #changed(backend: Backend): void {
-    this.#selection.update(backend)
+    this.#selections.update(backend)
     if (backend.isAvailable) this.#queue?.serve(backend)
     else if (!this.#settings.isPersistent) this.#queue?.release(backend)
   }
 
   #rebuilt(backends: Iterable<Backend>): void {
-    this.#selection.reset(backends)
+    this.#selections.reset(backends)
     if (!this.queued) return
     const all = new Set(this.#list.backends)
     for (const home of this.#queue!.homes) {

@@ -1,10 +1,12 @@
 import { type ClientInfo, type Connection, followErrors, type ProxyError, subscribe } from '../proxy/index.ts'
 import type { Backend } from './backend.ts'
+import { type Protocol, speaks } from './protocol.ts'
 import type { QueueSettings } from './queue-options.ts'
 
 /** A request that no backend can take now. */
 export interface Queued {
-  /** The only backend that may serve it. Undefined: any. */
+  readonly protocol: Protocol
+  /** The only backend that may serve it. Undefined: any that speaks the protocol. */
   readonly home: Backend | undefined
   readonly key: string
   /** ms that it has waited before. */
@@ -23,12 +25,17 @@ export interface Granted {
 interface Waiter {
   /** Position in the order of arrival. */
   readonly number: number
+  readonly protocol: Protocol
   readonly key: string
   home: Backend | undefined
   readonly connection: Connection | undefined
   /** Ends the wait; without a backend if there was none in time. */
   end(backend?: Backend): void
 }
+
+type Choose = (queued: Pick<Queued, 'protocol' | 'key'>) => Backend | undefined
+
+const PROTOCOLS: readonly Protocol[] = ['h1', 'h2']
 
 /**
  * Requests that wait for a backend, in order of arrival. While any waits, each backend that it may use is down or full.
@@ -37,9 +44,9 @@ interface Waiter {
 export class Queue {
   settings: QueueSettings
   /** Chooses a backend with a free place. */
-  readonly #choose: (key: string) => Backend | undefined
-  /** Those that any backend may serve. */
-  #waiters = new Set<Waiter>()
+  readonly #choose: Choose
+  /** Those that any backend which speaks their protocol may serve. */
+  readonly #waiters: Record<Protocol, Set<Waiter>> = { h1: new Set(), h2: new Set() }
   readonly #ofHomes = new Map<Backend, Set<Waiter>>()
   readonly #ofConnections = new Map<Connection, Waiter>()
   /** The connection of a client, and of an error that errback gets. */
@@ -53,7 +60,7 @@ export class Queue {
     subscribe('close', ({ connection }) => this.#ofConnections.get(connection)?.end()),
   ]
 
-  constructor(settings: QueueSettings, choose: (key: string) => Backend | undefined) {
+  constructor(settings: QueueSettings, choose: Choose) {
     this.settings = settings
     this.#choose = choose
   }
@@ -67,7 +74,7 @@ export class Queue {
    * Waits for a backend. `of` is what the hook got: it says whose connection ends the wait. Resolves with undefined if
    * none is free in time, or if the client has left. Returns undefined if the queue is full.
    */
-  wait({ home, key, waited }: Queued, of: ClientInfo | ProxyError): Promise<Granted | undefined> | undefined {
+  wait({ protocol, home, key, waited }: Queued, of: ClientInfo | ProxyError): Promise<Granted | undefined> | undefined {
     const { timeout, size } = this.settings
     if (this.#length >= size || waited >= timeout) return undefined
     const connection = this.#connections.get(of)
@@ -81,7 +88,7 @@ export class Queue {
         const isHome = waiter.home !== undefined
         resolve(backend && { backend, isHome, waited: waited + performance.now() - since })
       }
-      const waiter: Waiter = { number: this.#arrivals++, key, home, connection, end }
+      const waiter: Waiter = { number: this.#arrivals++, protocol, key, home, connection, end }
       const timer = setTimeout(end, timeout - waited).unref()
       this.#add(waiter)
       // May end the wait at once.
@@ -95,7 +102,7 @@ export class Queue {
     this.#isServing = true
     while (backend.acceptsReturning) {
       const waiter = this.#first(backend)
-      const chosen = waiter && (waiter.home ?? this.#choose(waiter.key))
+      const chosen = waiter && (waiter.home ?? this.#choose(waiter))
       if (!chosen) break
       waiter.end(chosen)
     }
@@ -116,33 +123,44 @@ export class Queue {
       waiter.home = undefined
       this.#add(waiter)
     }
-    this.#waiters = new Set([...this.#waiters].sort((a, b) => a.number - b.number))
-    for (const waiter of this.#waiters) {
-      const backend = this.#choose(waiter.key)
-      if (!backend) return
-      waiter.end(backend)
+    for (const protocol of PROTOCOLS) {
+      this.#waiters[protocol] = new Set([...this.#waiters[protocol]].sort((a, b) => a.number - b.number))
+      this.#serveAll(this.#waiters[protocol])
     }
   }
 
   /** Ends all waits without a backend. */
   close(): void {
     for (const stop of this.#stops) stop()
-    for (const waiters of [this.#waiters, ...this.#ofHomes.values()]) for (const waiter of waiters) waiter.end()
+    const all = [...Object.values(this.#waiters), ...this.#ofHomes.values()]
+    for (const waiters of all) for (const waiter of waiters) waiter.end()
   }
 
   /** The first one that a backend may serve. */
   #first(backend: Backend): Waiter | undefined {
-    const [ofHome] = this.#ofHomes.get(backend) ?? []
-    const [any] = backend.acceptsNew ? this.#waiters : []
-    if (!ofHome || !any) return ofHome ?? any
-    return ofHome.number < any.number ? ofHome : any
+    const sets = [this.#ofHomes.get(backend)]
+    if (backend.acceptsNew) {
+      for (const protocol of PROTOCOLS) if (speaks(backend, protocol)) sets.push(this.#waiters[protocol])
+    }
+    let first: Waiter | undefined
+    for (const [one] of sets.map((set) => set ?? [])) if (one && !(first && first.number < one.number)) first = one
+    return first
+  }
+
+  /** Gives backends to those that have waited longest, as long as there are any. */
+  #serveAll(waiters: Iterable<Waiter>): void {
+    for (const waiter of waiters) {
+      const backend = this.#choose(waiter)
+      if (!backend) return
+      waiter.end(backend)
+    }
   }
 
   #add(waiter: Waiter): void {
     const { home, connection } = waiter
     this.#length++
     if (connection) this.#ofConnections.set(connection, waiter)
-    if (!home) return void this.#waiters.add(waiter)
+    if (!home) return void this.#waiters[waiter.protocol].add(waiter)
     const waiters = this.#ofHomes.get(home) ?? new Set()
     this.#ofHomes.set(home, waiters.add(waiter))
   }
@@ -150,7 +168,7 @@ export class Queue {
   /** Returns whether it was waiting. */
   #remove(waiter: Waiter): boolean {
     const { home, connection } = waiter
-    const waiters = home ? this.#ofHomes.get(home) : this.#waiters
+    const waiters = home ? this.#ofHomes.get(home) : this.#waiters[waiter.protocol]
     if (!waiters?.delete(waiter)) return false
     this.#length--
     if (home && waiters.size === 0) this.#ofHomes.delete(home)

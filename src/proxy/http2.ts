@@ -24,8 +24,8 @@ export function wrongProtocol(
 }
 
 /** Offers HTTP/2 and nothing else: RFC 9113 3.2 requires that over TLS. */
-export function offeringHttp2(options: tls.ConnectionOptions): tls.ConnectionOptions {
-  return { ...options, ALPNProtocols: H2 }
+export function offeringHttp2(options: true | tls.ConnectionOptions): tls.ConnectionOptions {
+  return { ...(options as tls.ConnectionOptions), ALPNProtocols: H2 }
 }
 
 /**

@@ -4,7 +4,7 @@ import { balancerOf, CLIENT, lookUp, requestHead } from './support.ts'
 
 const OPTIONS = 'backends, algorithm, key, failover, queue, slowStart, retries, eject, health, backoff, secret, dns'
 const EJECT = "a status from 500 to 599, a list of them, or ranges, as in '502-504' or '500,502-504'"
-const COMMON = 'weight, maxConnections, backup, tls, sendProxy, hostHeader'
+const COMMON = 'weight, maxConnections, backup, tls, sendProxy, hostHeader, protocol'
 const KEY = "'client', 'path', 'header:', 'cookie:' or 'query:' with a name, or a function"
 const SECRET = 'a string or bytes, not empty, or a list of them'
 const DAY = 86_400_000
