@@ -1,7 +1,7 @@
 import type { Head } from '../parser/index.ts'
 import type { TargetParts } from '../request-target.ts'
 import type { Action, RouteOptions } from './options.ts'
-import { comparablePath, hostOf } from './request-path.ts'
+import { comparablePath } from './request-path.ts'
 
 /** A route with its conditions in the form that requests are compared with. */
 export interface CompiledRoute {
@@ -53,8 +53,7 @@ export class Matcher {
     this.#wildcards = wildcards.sort((one, other) => other.length - one.length)
   }
 
-  find(head: Head, target: TargetParts | undefined): CompiledRoute | undefined {
-    const host = hostOf(head)
+  find(host: string, head: Head, target: TargetParts | undefined): CompiledRoute | undefined {
     const path = target && comparablePath(target.path)
     return (
       this.#among(host, head, path) ??

@@ -1,4 +1,5 @@
 import type { Head } from '../parser/index.ts'
+import { type ClientInfo, tlsSocketOf } from '../proxy/index.ts'
 
 /** A path without any of these is already in the form that routes are compared with. */
 const UNUSUAL = /[%\\;]|\/\/|\/\.\.?(?:\/|$)/
@@ -9,10 +10,17 @@ const KEPT: ReadonlySet<string> = new Set(['%00', '%25', '%2F', '%3B', '%5C'])
 const HIDDEN = /\\|%2F|%5C|%00/
 const DOT_SEGMENT = /(?:^|\/)\.\.?(?:\/|$)/
 
-/** The host that a request names, in lower case, without port and trailing dot. '' if it names none. */
-export function hostOf(head: Head): string {
-  const authority = head.method === 'CONNECT' ? head.target : (head.get('host') ?? '')
-  return authority.replace(/:\d*$/, '').replace(/\.$/, '').toLowerCase()
+/**
+ * The host that a request names, in lower case, without port and trailing dot. '' if it names none. The requests of an
+ * HTTP/2 connection are not read: its host is the server name of its TLS handshake.
+ */
+export function hostOf(head: Head, client: ClientInfo): string {
+  return authorityOf(head, client).replace(/:\d*$/, '').replace(/\.$/, '').toLowerCase()
+}
+
+function authorityOf(head: Head, client: ClientInfo): string {
+  if (head.version === 'HTTP/2.0') return tlsSocketOf(client)?.servername || ''
+  return head.method === 'CONNECT' ? head.target : (head.get('host') ?? '')
 }
 
 /**

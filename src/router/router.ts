@@ -72,11 +72,12 @@ export class Router {
   readonly lookup = (head: Head, client: ClientInfo): ReturnType<Hooks['lookup']> => {
     const target = splitTarget(head)
     if (target && !this.#acceptsAll && isAmbiguous(target.path)) return plainAnswer(head, 400, 'ambiguous path')
-    const route = this.#matcher.find(head, target)
+    const host = hostOf(head, client)
+    const route = this.#matcher.find(host, head, target)
     if (!route) return plainAnswer(head, 404, 'no route')
     const { action } = route
     if (action.kind === 'respond') return respond(action.response, head)
-    if (action.kind === 'redirect') return redirect(action, head, target)
+    if (action.kind === 'redirect') return redirect(action, head, host, target)
     if (target) this.#mappings.get(route)?.request(head, target)
     this.#routes.set(head, route)
     return after(action.pool.lookup(head, client), (result) => this.#note(result, route))
@@ -135,8 +136,12 @@ function respond(response: RouteResponse, head: Head): Response | undefined {
   return isHttp2(head) ? undefined : responseOf(response)
 }
 
-function redirect({ to, status }: { to: string; status: number }, head: Head, target: TargetParts | undefined) {
-  const host = hostOf(head)
+function redirect(
+  { to, status }: { to: string; status: number },
+  head: Head,
+  host: string,
+  target: TargetParts | undefined,
+): Response | undefined {
   // Browsers read 'https:///example.com/' as a URL of the host example.com.
   if (host === '' && to.includes('{host}')) return plainAnswer(head, 400, 'no host')
   const path = target ? target.path + target.query : '/'
