@@ -33,7 +33,8 @@ export const STARTS = HISTOGRAMS.map((_, i) =>
   HISTOGRAMS.slice(0, i).reduce<number>((start, { bounds }) => start + bounds.length + 2, CODES.length),
 )
 
-const LENGTH = STARTS.at(-1)! + REQUEST.bounds.length + 2
+/** How many figures there are. */
+export const FIGURES = STARTS.at(-1)! + REQUEST.bounds.length + 2
 
 /** The requests of a backend. */
 export interface RequestCounts {
@@ -48,7 +49,7 @@ export interface RequestCounts {
 }
 
 export function noRequests(pool: string, backend: string, id?: string): RequestCounts {
-  return { pool, backend, id, figures: new Array<number>(LENGTH).fill(0) }
+  return { pool, backend, id, figures: new Array<number>(FIGURES).fill(0) }
 }
 
 export function countStatus({ figures }: RequestCounts, status: number | undefined): void {

@@ -6,6 +6,8 @@ import { readAssets } from './assets.ts'
 import type { AdminStatus, Controls, Workers } from './controls.ts'
 import { evictOldest } from './eviction.ts'
 import { type Answer, json, onlyHosts, refuse } from './guards.ts'
+import type { History } from './history.ts'
+import { HistoryRoute } from './history-route.ts'
 import { Metrics } from './metrics.ts'
 import { processMetricsText } from './process.ts'
 import { dispatch, pathOf, type Route } from './routes.ts'
@@ -41,6 +43,7 @@ export interface AdminOptions {
   counters(): Readonly<ServiceCounters>
   /** The requests of each backend, as of the last `refresh` of the workers. */
   requests(): readonly RequestCounts[]
+  history(): History
   isDraining(): boolean
   workers?: Workers | undefined
   /** Required for every change. */
@@ -108,7 +111,7 @@ function shared<T>(make: () => Promise<T>): () => Promise<T> {
 }
 
 /** Routes that need no token. */
-function reads({ balancer, counters, requests, isDraining, workers, version }: AdminOptions): Route[] {
+function reads({ balancer, counters, requests, history, isDraining, workers, version }: AdminOptions): Route[] {
   const assets = readAssets()
   const takeSnapshot = shared(async () => {
     await workers?.refresh()
@@ -148,6 +151,7 @@ function reads({ balancer, counters, requests, isDraining, workers, version }: A
     [/^\/$/, 'GET', () => serve('page.html')],
     [/^\/static\/([^/]+)$/, 'GET', (_, name) => serve(name!)],
     [/^\/api\/state$/, 'GET', state],
+    [/^\/api\/history$/, 'GET', new HistoryRoute(history).answer],
     [/^\/metrics$/, 'GET', async () => text(await metricsText(), 200, CONTENT_TYPE)],
     [/^\/healthz$/, 'GET', health],
   ]

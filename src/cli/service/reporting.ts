@@ -10,15 +10,11 @@ import { reportRefusals } from './notices.ts'
 import type { Pools } from './pools.ts'
 import { RequestCounter } from './request-counter.ts'
 
-/** ms between additions to the totals, so that backends which come and go take no memory if nobody reads them. */
-const TOTALS_MS = 60_000
-
 /** The access log, the error reports and the counts of requests of a service, as the config in force sets them. */
 export class Reporting {
   readonly requests: RequestCounter
   readonly #pools: Pools
   readonly #totals = new RequestTotals()
-  #timer: NodeJS.Timeout | undefined
   readonly #io: Io
   readonly #isOurs: (connection: Connection) => boolean
   #log: AccessLog | undefined
@@ -37,8 +33,6 @@ export class Reporting {
   /** `file`: where the access log of this config goes instead of stdout. */
   use({ log, proxyProtocol, admin, countsRequests }: Config, file: LogFile | undefined): void {
     this.requests.use(admin !== undefined || countsRequests === true)
-    // Those of a worker are in its primary.
-    if (admin) this.#timer ??= setInterval(() => this.totals, TOTALS_MS).unref()
     void this.#file?.close()
     this.#file = file
     // Report the errors of the new hooks from scratch.
@@ -55,7 +49,7 @@ export class Reporting {
     }
   }
 
-  /** The requests that this process has counted. */
+  /** The requests that this process has counted. Read it from time to time, so that removed backends are forgotten. */
   get totals(): RequestCounts[] {
     this.#totals.add(this.requests.take())
     this.#totals.prune(() => this.#pools.backends)
@@ -80,7 +74,6 @@ export class Reporting {
   /** Resolves when all lines have been written. */
   async close(): Promise<void> {
     this.requests.use(false)
-    clearInterval(this.#timer)
     this.#log?.close()
     this.#stopRefusals?.()
     this.#stopHookErrors?.()

@@ -13,9 +13,6 @@ import { Overview } from './overview.ts'
 import { WORKER_SETTINGS, type WorkerSettings } from './settings.ts'
 import { TaskQueue } from './task-queue.ts'
 
-/** ms between reports while the admin page is on. What a worker counted after its last report is lost if it dies. */
-const REPORT_EVERY_MS = 5_000
-
 /** Attempts to start on a port that the system chooses. */
 const PORT_TRIES = 5
 
@@ -27,7 +24,6 @@ export class Primary {
   readonly #fleet: Fleet
   readonly #overview: Overview
   readonly #admin: AdminPage
-  readonly #timer: NodeJS.Timeout
   /** The config in force. */
   #config: Config
   /** Worker starts and reloads run one at a time. */
@@ -58,7 +54,6 @@ export class Primary {
       version: VERSION,
       workers: this.#overview,
     })
-    this.#timer = setInterval(() => void (this.adminUrl && this.#fleet.report(false)), REPORT_EVERY_MS).unref()
   }
 
   /**
@@ -150,7 +145,6 @@ export class Primary {
   stop(): void {
     if (this.#isStopped) return
     this.#isStopped = true
-    clearInterval(this.#timer)
     this.#addresses.retract()
     this.#fleet.kill()
     this.#admin.close()

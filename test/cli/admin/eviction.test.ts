@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { History } from '../../../src/cli/admin/history.ts'
 import { AdminServer } from '../../../src/cli/admin/server.ts'
 import { connect, type Peer } from '../../helpers/net.ts'
 import { COUNTERS, NotedBalancer, startAdmin, TOKEN } from './support.ts'
@@ -60,6 +61,7 @@ test('answers a probe while all other requests wait, and after a reload', async 
     balancer: new NotedBalancer([]),
     counters: () => COUNTERS,
     requests: () => [],
+    history: () => new History(),
     isDraining: () => false,
     version: '',
   }

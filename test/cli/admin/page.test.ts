@@ -2,6 +2,7 @@ import type http from 'node:http'
 import type { Page } from 'puppeteer-core'
 import { expect, type TestContext, test } from 'vitest'
 import type { AdminStatus } from '../../../src/cli/admin/controls.ts'
+import { History } from '../../../src/cli/admin/history.ts'
 import { AdminServer } from '../../../src/cli/admin/server.ts'
 import { launch, PageWatch } from '../../helpers/browser.ts'
 import { listen } from '../../helpers/net.ts'
@@ -209,6 +210,7 @@ test('the page reports that badass is gone, and continues when it is back', asyn
     balancer,
     counters: () => COUNTERS,
     requests: () => [],
+    history: () => new History(),
     isDraining: () => true,
     token: TOKEN,
     version: '2.0.0',

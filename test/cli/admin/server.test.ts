@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { History } from '../../../src/cli/admin/history.ts'
 import { AdminServer } from '../../../src/cli/admin/server.ts'
 import { connect } from '../../helpers/net.ts'
 import { COUNTERS, jsonOf, NotedBalancer, startAdmin, statusOf, TOKEN } from './support.ts'
@@ -206,6 +207,7 @@ test.each(['', 'two words', 'naïve', 'a\nb'])('rejects %j as a token', (token) 
     balancer: new NotedBalancer([]),
     counters: () => COUNTERS,
     requests: () => [],
+    history: () => new History(),
     isDraining: () => false,
     version: '',
   }

@@ -1,5 +1,6 @@
 import http from 'node:http'
 import type { AdminStatus, Controls } from '../../../src/cli/admin/controls.ts'
+import { History } from '../../../src/cli/admin/history.ts'
 import { type AdminOptions, AdminServer } from '../../../src/cli/admin/server.ts'
 import type { ServiceCounters } from '../../../src/cli/counters.ts'
 import { addUp } from '../../../src/proxy/index.ts'
@@ -109,6 +110,7 @@ export async function startAdmin(options: Partial<AdminOptions> = {}, backends =
     balancer,
     counters: () => COUNTERS,
     requests: () => [],
+    history: () => new History(),
     isDraining: () => false,
     token: TOKEN,
     version: '1.2.3',

@@ -1,0 +1,47 @@
+import type http from 'node:http'
+import { show } from '../../show.ts'
+import { type Answer, refuse } from './guards.ts'
+import type { History } from './history.ts'
+import { backendText, historyText, type Range } from './history-text.ts'
+import { writeInSlices } from './text-format.ts'
+
+/** Answers GET /api/history: `?since=MS` for later samples only, `?backend=ID` for all figures of one backend. */
+export class HistoryRoute {
+  readonly #history: () => History
+  /** Answers that are being made, by their first sample. Requests for the same share one. */
+  readonly #underWay = new Map<string, Promise<Buffer>>()
+
+  constructor(history: () => History) {
+    this.#history = history
+  }
+
+  readonly answer = async ({ url = '' }: http.IncomingMessage): Promise<Answer> => {
+    const query = new URLSearchParams(url.replace(/^[^?]*/, ''))
+    for (const name of ['since', 'backend']) {
+      const { length } = query.getAll(name)
+      if (length > 1) return refuse(400, `${name}: expected it once, got ${length}`)
+    }
+    const since = query.get('since') ?? '0'
+    const id = query.get('backend')
+    if (!/^\d{1,15}$/.test(since)) return refuse(400, `since: expected ms since 1970, got ${show(since)}`)
+    if (id === '') return refuse(400, "backend: expected the id of a backend, got ''")
+    const history = this.#history()
+    const range = history.range(Number(since))
+    if (id === null) return answerOf(await this.#all(history, range))
+    const series = history.backends.get(id)
+    if (!series) return refuse(404, `backend: expected the id of a backend, got ${show(id)}`)
+    return answerOf(await writeInSlices(backendText(history, range, series)))
+  }
+
+  async #all(history: History, range: Range): Promise<Buffer> {
+    const key = `${range.from} ${range.to}`
+    const made =
+      this.#underWay.get(key) ?? writeInSlices(historyText(history, range)).finally(() => this.#underWay.delete(key))
+    this.#underWay.set(key, made)
+    return made
+  }
+}
+
+function answerOf(body: Buffer): Answer {
+  return { status: 200, headers: { 'Content-Type': 'application/json' }, body }
+}
