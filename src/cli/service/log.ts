@@ -85,7 +85,11 @@ export class AccessLog {
       subscribe('connecting', ({ connection }) => this.#with(connection, connecting)),
       subscribe('connected', ({ connection }) => this.#with(connection, connected)),
       subscribe('response', ({ connection, status }) => this.#with(connection, (record) => (record.status = status))),
-      subscribe('error', ({ connection, error }) => this.#with(connection, (record) => failed(record, error.code))),
+      subscribe('error', ({ connection, error }) => {
+        // A health check may end with a reset. That is no error if it has sent nothing but a PROXY header.
+        const isCheck = error.code === 'CLIENT_RESET' && connection.isSilent
+        if (!isCheck) this.#with(connection, (record) => failed(record, error.code))
+      }),
       subscribe('end', ({ connection, times }) => this.#ended(connection, times)),
       subscribe('close', ({ connection }) => this.#closed(connection)),
     ]
