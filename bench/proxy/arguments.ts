@@ -37,14 +37,15 @@ export function readArguments(args: string[]): Arguments {
     out: { type: 'string' },
   })
   const { short: isShort, gate: isGate } = values
-  const shortPeers = peers.map(({ name }) => name).filter((name) => !LONG_ONLY.includes(name))
+  const longPeers = peers.filter(({ group }) => group === undefined).map(({ name }) => name)
+  const shortPeers = longPeers.filter((name) => !LONG_ONLY.includes(name))
   return {
     isShort,
     isGate,
     rounds: readNumber('--rounds', values.rounds, isShort ? 3 : 5),
     seconds: readNumber('--seconds', values.seconds, isShort ? 1 : 4),
     workloads: pick('--only', values.only, workloads, isShort ? shortWorkloads : undefined),
-    peers: pick('--peers', values.peers, peers, isShort ? shortPeers : undefined),
+    peers: pick('--peers', values.peers, peers, isShort ? shortPeers : longPeers),
     nodes: values.node,
     out: values.out,
   }

@@ -26,6 +26,8 @@ export interface Running {
 /** A proxy with one configuration. */
 export interface Peer {
   name: string
+  /** One name for several peers. They run only if they are named. */
+  group?: string
   kind: Result['kind']
   reads: NonNullable<Result['reads']>
   /** What is special about its configuration; one line. */

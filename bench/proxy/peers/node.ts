@@ -1,3 +1,4 @@
+import { mkdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { LISTENING, start } from '../../common/processes.ts'
 import type { Peer } from '../types.ts'
@@ -25,6 +26,19 @@ function commandLine(...options: string[]): Peer['start'] {
     const routes = options.map((option) => option.replace('TARGET', target))
     const command = [node, file, '--listen', '127.0.0.1:0', '--log', 'none', ...routes, target]
     const { firstLine, ...program } = await start(command, { cpu, ready: LISTENING })
+    return { ...program, port: Number(firstLine), version: 'of this tree' }
+  }
+}
+
+/** The command with an access log in this format, to a file or to /dev/null by its stdout. */
+function logging(format: string, toFile: boolean, ...options: string[]): Peer['start'] {
+  const file = fileURLToPath(import.meta.resolve('badass/package.json').replace(/package\.json$/, 'dist/cli/main.js'))
+  return async ({ node, cpu, backend, directory }) => {
+    mkdirSync(directory, { recursive: true })
+    const log = ['--log', format, ...(toFile ? ['--log-file', `${directory}/access.log`] : [])]
+    const command = [node, file, '--listen', '127.0.0.1:0', ...log, ...options, `127.0.0.1:${backend}`]
+    const quiet = ['sh', '-c', 'exec "$@" >/dev/null', 'sh', ...command]
+    const { firstLine, ...program } = await start(toFile ? command : quiet, { cpu, ready: LISTENING })
     return { ...program, port: Number(firstLine), version: 'of this tree' }
   }
 }
@@ -85,6 +99,27 @@ export const nodePeers: readonly Peer[] = [
     only: ['keep-alive', 'one request a connection'],
     start: commandLine(...EVERYTHING),
   },
+  ...['text', 'json', 'combined'].flatMap((format) =>
+    [true, false].flatMap((toFile) => [
+      {
+        name: `badass cli log ${format}${toFile ? '' : ' stdout'}`,
+        group: 'log',
+        ...ours,
+        note: `badass cli with --log ${format}, to ${toFile ? 'a file' : '/dev/null'}`,
+        only: ['one request a connection'],
+        start: logging(format, toFile),
+      },
+      {
+        name: `badass cli every log ${format}${toFile ? '' : ' stdout'}`,
+        group: 'log',
+        ...ours,
+        reads: 'each request' as const,
+        note: `badass cli every with --log ${format}, to ${toFile ? 'a file' : '/dev/null'}`,
+        only: ['keep-alive'],
+        start: logging(format, toFile, '--requests', 'every'),
+      },
+    ]),
+  ),
   {
     name: 'net pipe',
     kind: 'npm',
