@@ -1,2 +1,10 @@
 // The entry `badass/router`.
-export * from './router/index.ts'
+export {
+  createRouter,
+  type RouteOptions,
+  type RouteRedirect,
+  type RouteResponse,
+  Router,
+  type RouterOptions,
+  type RouterPool,
+} from './router/index.ts'

@@ -16,6 +16,8 @@ export interface CompiledRoute {
   readonly basePath: string
 }
 
+const NO_ACTION: Action = { kind: 'respond', response: {} }
+
 export function compileRoute(options: RouteOptions, action: Action): CompiledRoute {
   const { host = '', path, method, header = {}, stripPrefix = false, basePath = '' } = options
   return {
@@ -53,6 +55,12 @@ export class Matcher {
     this.#wildcards = wildcards.sort((one, other) => other.length - one.length)
   }
 
+  /** All routes, a more specific one before those that it comes before. */
+  get all(): CompiledRoute[] {
+    const exact = [...this.#byHost.keys()].filter((host) => host !== '' && !host.startsWith('.'))
+    return [...exact, ...this.#wildcards, ''].flatMap((host) => this.#byHost.get(host) ?? [])
+  }
+
   find(host: string, head: Head, target: TargetParts | undefined): CompiledRoute | undefined {
     const path = target && comparablePath(target.path)
     return (
@@ -73,6 +81,12 @@ export class Matcher {
   #among(host: string, head: Head, path: string | undefined): CompiledRoute | undefined {
     return this.#byHost.get(host)?.find((route) => matches(route, head, path))
   }
+}
+
+/** Sorts routes as the matcher asks them. */
+export function inPrecedence(routes: readonly RouteOptions[]): RouteOptions[] {
+  const given = new Map(routes.map((route) => [compileRoute(route, NO_ACTION), route]))
+  return new Matcher([...given.keys()]).all.map((one) => given.get(one)!)
 }
 
 function matches({ path: prefix, methods, headers }: CompiledRoute, head: Head, path: string | undefined): boolean {

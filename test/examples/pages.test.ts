@@ -95,7 +95,7 @@ describe('docs/command.md', () => {
   test('documents every metric', async () => {
     const snapshot = { version: '', draining: false, workers: 1, restarts: 0, backends: [], removed: [], requests: [] }
     const counters = addUpServices([])
-    const take = async () => ({ ...snapshot, counters })
+    const take = async () => ({ ...snapshot, counters, certificates: [] })
     const names = [...String(await new Metrics(take, async () => '').text()).matchAll(/^# HELP (\S+)/gm)]
     const rows = [...page.matchAll(/^\| `(badass_\w+)` /gm)].map(([, name]) => name)
     expect(rows.sort()).toEqual(names.map(([, name]) => name).sort())
@@ -127,7 +127,7 @@ test('docs/config.md documents every key of the command line', () => {
 describe('docs/api.md', () => {
   const page = readPage('docs/api.md')
 
-  test.each(['index.ts', 'parser/index.ts', 'balancer.ts', 'sticky.ts', 'router/index.ts'])(
+  test.each(['index.ts', 'parser/index.ts', 'balancer.ts', 'sticky.ts', 'router.ts'])(
     'documents every name of src/%s',
     (file) => {
       const source = readFileSync(join(root, 'src', file), 'utf8')

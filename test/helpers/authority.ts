@@ -16,9 +16,9 @@ export interface Issue {
 export class Authority {
   readonly #own: Certificate
 
-  constructor(name: string) {
+  constructor(name: string, days = 60) {
     this.#own = inFolder((run) => {
-      run('req', '-x509', ...KEY, '-subj', `/CN=${name}`, '-days', '2', '-out', 'cert.pem')
+      run('req', '-x509', ...KEY, '-subj', `/CN=${name}`, '-days', String(days), '-out', 'cert.pem')
     })
   }
 
@@ -27,7 +27,7 @@ export class Authority {
     return this.#own.cert
   }
 
-  issue(name: string, { days = 2, usage = 'clientAuth' }: Issue = {}): Certificate {
+  issue(name: string, { days = 60, usage = 'clientAuth' }: Issue = {}): Certificate {
     return inFolder((run, write) => {
       write('ca.pem', this.#own.cert)
       write('ca.key', this.#own.key)

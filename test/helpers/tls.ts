@@ -17,13 +17,13 @@ export interface Certificate {
 const LOOPBACK = ['DNS:localhost', 'DNS:backend.test', 'IP:127.0.0.1', 'IP:::1']
 
 /** Makes a self-signed certificate for the names of loopback, or for others like 'DNS:*.a.test'. It is its own `ca`. */
-export function makeCertificate(names: readonly string[] = LOOPBACK): Certificate {
+export function makeCertificate(names: readonly string[] = LOOPBACK, days = 60): Certificate {
   const folder = mkdtempSync(join(tmpdir(), 'badass-'))
   try {
     const key = join(folder, 'key.pem')
     const cert = join(folder, 'cert.pem')
     const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
-    const subject = ['-subj', '/CN=localhost', '-addext', `subjectAltName=${names.join()}`, '-days', '2']
+    const subject = ['-subj', '/CN=localhost', '-addext', `subjectAltName=${names.join()}`, '-days', String(days)]
     execFileSync('openssl', ['req', '-x509', ...curve, ...subject, '-keyout', key, '-out', cert], { stdio: 'pipe' })
     return { key: readFileSync(key), cert: readFileSync(cert) }
   } finally {

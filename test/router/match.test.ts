@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { RouteOptions } from '../../src/router/index.ts'
+import { inPrecedence, type RouteOptions } from '../../src/router/index.ts'
 import { choose } from './support.ts'
 
 const get = (routes: readonly RouteOptions[], target: string, ...lines: string[]) =>
@@ -125,5 +125,32 @@ describe('the most specific route matches', () => {
     expect(await get(two, '/y', 'Host: a.b')).toBe('wildcard')
     expect(await get(two, '/z', 'Host: a.b')).toBe('any')
     expect(await get(two, '/', 'Host: a.b')).toBe(404)
+  })
+})
+
+describe('inPrecedence', () => {
+  const routes: RouteOptions[] = [
+    { pool: 'rest' },
+    { path: '/x', pool: 'x' },
+    { host: '*.a.test', pool: 'any-a' },
+    { host: 'b.test', pool: 'b' },
+    { host: '*.c.a.test', pool: 'any-c' },
+    { host: 'B.test', path: '/x', header: { 'X-One': true }, pool: 'b-one' },
+    { host: 'b.test', path: '/x', pool: 'b-x' },
+    { host: 'b.test', path: '/x', method: 'GET', pool: 'b-get' },
+    { host: 'b.test', path: '/xyz', pool: 'b-xyz' },
+  ]
+
+  it('sorts routes as they are asked', async () => {
+    const sorted = inPrecedence(routes)
+    expect(sorted.map(({ pool }) => pool)).toEqual([
+      ...['b-xyz', 'b-get', 'b-one', 'b-x', 'b', 'any-c', 'any-a', 'x', 'rest'],
+    ])
+    // The same objects, and requests go the same ways in this order.
+    expect(new Set(sorted)).toEqual(new Set(routes))
+    for (const host of ['b.test', 'z.c.a.test', 'z.a.test', 'z.test']) {
+      const lines = [`Host: ${host}`, 'X-One: 1']
+      expect(await get(sorted, '/x', ...lines)).toBe(await get(routes, '/x', ...lines))
+    }
   })
 })

@@ -1,6 +1,8 @@
 import type { BackendStatus } from '../../index.ts'
+import type { CertificateStatus } from '../certificate-status.ts'
 import type { ServiceCounters } from '../counters.ts'
 import type { RequestCounts } from '../request-counts.ts'
+import { certificateMetrics } from './certificate-metrics.ts'
 import { requestMetrics } from './request-metrics.ts'
 import { about, type Kind, labelsOf, sample, writeInSlices } from './text-format.ts'
 
@@ -16,6 +18,7 @@ export interface Snapshot {
   /** Removed backends that still have open connections. */
   removed: readonly BackendStatus[]
   requests: readonly RequestCounts[]
+  certificates: readonly CertificateStatus[]
 }
 
 type Row<T> = [name: string, kind: Kind, help: string, read: (from: T) => number]
@@ -118,7 +121,7 @@ export class Metrics {
 
 /** The text in small parts. */
 function* allMetrics(snapshot: Snapshot, ofProcesses: string): Generator<string> {
-  const { version, counters, backends, removed, requests } = snapshot
+  const { version, counters, backends, removed, requests, certificates } = snapshot
   yield about('badass_info', 'gauge', 'Always 1; the version.')
   yield sample('badass_info', labelsOf({ version }), 1)
   for (const [name, kind, help, read] of TOTALS) yield about(name, kind, help) + sample(name, '', read(snapshot))
@@ -129,6 +132,7 @@ function* allMetrics(snapshot: Snapshot, ofProcesses: string): Generator<string>
   yield* backendMetrics(EACH, backends)
   yield* backendMetrics(COUNTS, [...backends, ...removed])
   yield* requestMetrics(requests)
+  yield certificateMetrics(certificates)
   yield ofProcesses
 }
 

@@ -11,6 +11,8 @@ import { HistoryRoute } from './history-route.ts'
 import { Metrics } from './metrics.ts'
 import { processMetricsText } from './process.ts'
 import { dispatch, pathOf, type Route } from './routes.ts'
+import { type SetupOptions, setupRoutes } from './setup.ts'
+import { shared } from './shared.ts'
 import { CONTENT_TYPE } from './text-format.ts'
 
 /** ms after which Node closes connections without a request, slow requests, and answers that nobody reads. */
@@ -38,7 +40,7 @@ const HEADERS = {
   'X-Frame-Options': 'DENY',
 }
 
-export interface AdminOptions {
+export interface AdminOptions extends SetupOptions {
   balancer: Controls
   counters(): Readonly<ServiceCounters>
   /** The requests of each backend, as of the last `refresh` of the workers. */
@@ -80,7 +82,7 @@ function createListener(options: AdminOptions): http.RequestListener {
     throw new TypeError('token: expected printable ASCII without spaces, at least one character')
   }
   const checkHost = onlyHosts(options.allowedHosts ?? [])
-  const routes = [...reads(options), ...actions(options.balancer, options.token)]
+  const routes = [...reads(options), ...setupRoutes(options), ...actions(options.balancer, options.token)]
   const answer = (request: http.IncomingMessage) => {
     const path = pathOf(request)
     // A probe may send any Host or none, and its answer holds nothing to steal.
@@ -99,19 +101,9 @@ function text(body: string | Uint8Array, status = 200, type = 'text/plain; chars
   return { status, headers: { 'Content-Type': type }, body }
 }
 
-/** Requests that come while an answer is being made share it: the cost does not grow with their number. */
-function shared<T>(make: () => Promise<T>): () => Promise<T> {
-  let underWay: Promise<T> | undefined
-  return () => {
-    underWay ??= make().finally(() => {
-      underWay = undefined
-    })
-    return underWay
-  }
-}
-
 /** Routes that need no token. */
-function reads({ balancer, counters, requests, history, isDraining, workers, version }: AdminOptions): Route[] {
+function reads(options: AdminOptions): Route[] {
+  const { balancer, counters, requests, history, isDraining, certificates, workers, version } = options
   const assets = readAssets()
   const takeSnapshot = shared(async () => {
     await workers?.refresh()
@@ -126,7 +118,8 @@ function reads({ balancer, counters, requests, history, isDraining, workers, ver
       requests: requests(),
     }
   })
-  const metrics = new Metrics(takeSnapshot, workers ? () => workers.metrics() : processMetricsText)
+  const takeAll = async () => ({ ...(await takeSnapshot()), certificates: await certificates() })
+  const metrics = new Metrics(takeAll, workers ? () => workers.metrics() : processMetricsText)
   const serve = (name: string): Answer => {
     const asset = assets.get(name)
     if (!asset) return refuse(404, `nothing at /static/${name}`)

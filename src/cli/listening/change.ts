@@ -1,5 +1,11 @@
 import { type Address, addressText } from '../config/index.ts'
 
+/** An open listener. */
+export interface Listener {
+  readonly url: string
+  readonly isTls: boolean
+}
+
 /** A prepared change. Every step that may fail has been done. */
 export interface Change {
   /** Puts the new state in force, and closes the old. */

@@ -1,4 +1,4 @@
-export { type Change, keepOrOpen } from './change.ts'
+export { type Change, keepOrOpen, type Listener } from './change.ts'
 export { forgetDescriptor, withDescriptors } from './descriptors.ts'
 export { listenAt, portOf, urlOf, urlOfAddress } from './listen.ts'
 export { changePermissions, setPermissions } from './permissions.ts'

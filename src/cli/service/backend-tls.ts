@@ -23,7 +23,7 @@ export async function readTargets(pools: readonly Pool[]): Promise<Targets> {
   return new Map(await Promise.all(pools.map(read)))
 }
 
-function placeOf(name: string): string {
+export function placeOf(name: string): string {
   return name === DEFAULT_POOL ? 'backends' : `pools.${name}.backends`
 }
 

@@ -47,6 +47,11 @@ export class Certificates {
     return { ...this.#options, cert, key }
   }
 
+  /** The PEM of each certificate with its chain. */
+  get chains(): Buffer[] {
+    return this.#pairs.map(({ cert }) => cert)
+  }
+
   /** For people: the names of each certificate, and the time of its end. */
   get names(): string[] {
     return this.#pairs.map(({ certificate: { subjectAltName, subject, validTo } }) => {

@@ -4,7 +4,7 @@ import type { Certificates } from './certificates.ts'
 import { ClientLimits } from './client-limits.ts'
 import { Generation } from './generation.ts'
 import { Pools, poolOptions } from './pools.ts'
-import { loadTlsFiles } from './tls-files.ts'
+import { TlsFiles } from './tls-files.ts'
 
 /**
  * Checks a config as a start does, but does not listen, connect or look up names. Returns lines that say what would run.
@@ -12,7 +12,7 @@ import { loadTlsFiles } from './tls-files.ts'
  */
 export async function checkConfig(config: Config): Promise<string[]> {
   const ignored = () => undefined
-  const { certificates, targets } = await loadTlsFiles(config, ignored, { certificates: ignored, targets: ignored })
+  const { certificates, targets } = await TlsFiles.load(config, ignored, { certificates: ignored, targets: ignored })
   for (const options of poolOptions(config, targets, () => '').values()) validateBalancer(options)
   const shared = { pools: new Pools(new Map(), ignored), limits: new ClientLimits(ignored) }
   new Generation(config, { ...shared, requested: ignored, sayLack: ignored })

@@ -3,6 +3,7 @@ import type tls from 'node:tls'
 import type { ClientInfo, Head } from '../../index.ts'
 import { tlsSocketOf } from '../../proxy/index.ts'
 import { messageOf } from '../../show.ts'
+import { PEM_CERTIFICATE } from '../certificate-status.ts'
 import { type Config, ConfigError, show } from '../config/index.ts'
 import { deleteFields } from './fields.ts'
 import { invalidCertificate, NO_CERTIFICATE } from './handshake.ts'
@@ -17,7 +18,6 @@ export interface ClientRules {
   readonly names: readonly string[]
 }
 
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs
 const FIELD = 'Client-Cert'
 
 /** Client-Cert and Client-Cert-Chain, with what origins that read fields as CGI variables (RFC 3875 4.1.18) take for them. */
@@ -33,7 +33,7 @@ export async function loadClientRules({ pem, isRequired }: NonNullable<Config['c
     const got = isPath(pem) ? show(pem) : 'other text'
     return new ConfigError(`tlsClientCa: expected certificates in PEM, got ${got} (${reason})`)
   }
-  const all = String(ca).match(CERTIFICATE)
+  const all = String(ca).match(PEM_CERTIFICATE)
   if (!all) throw fail('no certificate')
   try {
     // Node ignores those behind one that it cannot read.

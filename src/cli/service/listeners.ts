@@ -5,6 +5,7 @@ import {
   type Change,
   changePermissions,
   keepOrOpen,
+  type Listener,
   listenAt,
   portOf,
   stopListening,
@@ -46,10 +47,11 @@ export class Listeners {
     this.#reusePort = reusePort
   }
 
-  urls(): string[] {
-    return this.#open.map(({ server, text, isTls }) =>
-      text.startsWith('fd:') ? text : urlOf(server, isTls ? 'https' : 'http'),
-    )
+  all(): Listener[] {
+    return this.#open.map(({ server, text, isTls }) => ({
+      url: text.startsWith('fd:') ? text : urlOf(server, isTls ? 'https' : 'http'),
+      isTls,
+    }))
   }
 
   /** Listens on the new addresses. @throws {Error} with a one-line message; then nothing has changed */

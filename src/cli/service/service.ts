@@ -9,9 +9,9 @@ import { withTimeout } from '../timeout.ts'
 import { VERSION } from '../version.ts'
 import { Admission } from './admission.ts'
 import { readTargets, type Targets } from './backend-tls.ts'
-import type { FileWatch } from './certificates.ts'
 import { ClientLimits } from './client-limits.ts'
 import { DescriptorWatch } from './descriptors.ts'
+import { FilesInForce } from './files-in-force.ts'
 import { Generation } from './generation.ts'
 import { Generations } from './generations.ts'
 import { Listeners } from './listeners.ts'
@@ -19,22 +19,14 @@ import { LogFile } from './log-file.ts'
 import { announceBackends } from './notices.ts'
 import { type PoolOptions, Pools, poolOptions } from './pools.ts'
 import { Reporting } from './reporting.ts'
-import { loadTlsFiles, type TlsFiles } from './tls-files.ts'
+import type { SharedContext } from './shared-context.ts'
+import { TlsFiles } from './tls-files.ts'
 
 /** ms for handshakes under way when a drain begins. A proxy gives silent connections the same. */
 const HANDSHAKE_MS = 1_000
 
 /** ms for the last lines of the access log. */
 const LOG_MS = 1_000
-
-/** Shared by all worker processes. */
-export interface SharedContext {
-  readonly ticketKeys: Buffer
-  /** Each process opens its own sockets (SO_REUSEPORT). Otherwise they share the cluster's. */
-  readonly reusePort: boolean
-  /** Ids of backends that are draining at the start. */
-  readonly drained: readonly string[]
-}
 
 /** `badass` in one process: listeners, balancers, proxy, admin page and log. A reload replaces the config. */
 export class Service {
@@ -49,7 +41,7 @@ export class Service {
   readonly #limits: ClientLimits
   readonly #admin: AdminPage
   readonly #generations: Generations
-  #watches: readonly FileWatch<unknown>[] = []
+  readonly files: FilesInForce
   /** The backends with the current contents of their certificate files. */
   #targets: Targets
   readonly #reporting: Reporting
@@ -68,6 +60,7 @@ export class Service {
     this.#shared = shared
     this.#sayLack = throttled(io.say)
     this.#limits = new ClientLimits(io.say)
+    this.files = new FilesInForce(io.say)
     this.#descriptors = new DescriptorWatch(this.#sayLack)
     this.pools = new Pools(this.#poolOptions(config), (balancer, prefix) => announceBackends(balancer, prefix, io.say))
     try {
@@ -85,6 +78,8 @@ export class Service {
       counters: () => this.counters,
       requests: () => this.#reporting.totals,
       isDraining: () => this.isEnding,
+      inForce: () => ({ config: this.#current.config, listeners: this.#listeners.all() }),
+      certificates: () => this.files.certificates,
       version: VERSION,
     })
   }
@@ -107,7 +102,7 @@ export class Service {
 
   /** URLs that it listens on: 'http://127.0.0.1:8080/', 'unix:/run/x.sock'. */
   get addresses(): string[] {
-    return this.#listeners.urls()
+    return this.#listeners.all().map(({ url }) => url)
   }
 
   /** URL of the admin page, with its token if that was generated. */
@@ -184,7 +179,7 @@ export class Service {
     this.#isStopped = true
     this.#listeners.close()
     this.#descriptors.stop()
-    for (const watch of this.#watches) watch.stop()
+    this.files.stop()
     this.#generations.destroy()
     this.#admission.destroy()
     this.#written = this.#reporting.close()
@@ -204,7 +199,7 @@ export class Service {
       for (const one of undo) one()
     }
     try {
-      const { certificates, targets, watches } = await this.#load(config)
+      const files = await this.#load(config)
       const log = config.logFile === undefined ? undefined : await LogFile.open(config.logFile, this.#io.say)
       undo.push(() => void log?.close())
       const admin = await this.#admin.change(config.admin)
@@ -215,7 +210,7 @@ export class Service {
         await this.pools.resolved()
         for (const id of this.#shared?.drained ?? []) if (this.pools.has(id)) this.pools.drain(id)
         // Clients of the first listener may come before the last one listens.
-        this.#admission.use(certificates, config)
+        this.#admission.use(files.certificates, config)
       }
       const listeners = await this.#listeners.change(config.listen)
       undo.push(listeners.abort)
@@ -223,17 +218,15 @@ export class Service {
         try {
           this.#checkRunning()
           // First, because it changes nothing if it fails.
-          this.#update(config, targets)
+          this.#update(config, files.targets)
         } catch (error) {
           abort()
           throw error
         }
         if (next !== this.#current) admin.commit()
         listeners.commit()
-        for (const one of this.#watches) one.stop()
-        this.#watches = watches
-        this.#admission.use(certificates, config)
-        for (const one of this.#watches) one.start()
+        this.#admission.use(files.certificates, config)
+        this.files.use(files)
         this.#generations.succeed(next, () => this.pools.closeRemoved())
         this.#reporting.use(config, log)
       }
@@ -245,7 +238,7 @@ export class Service {
   }
 
   async #load(config: Config): Promise<TlsFiles> {
-    return loadTlsFiles(config, this.#io.say, {
+    return TlsFiles.load(config, this.#io.say, {
       certificates: (renewed) => this.#admission.use(renewed, config),
       targets: (renewed) => this.#update(config, renewed),
     })

@@ -8,6 +8,7 @@ import {
   forgetDescriptor,
   idOfSocket,
   keepOrOpen,
+  type Listener,
   listenAt,
   portOf,
   setPermissions,
@@ -54,13 +55,8 @@ export class SharedAddresses {
     return this.#taken.map(({ shared, isTls }) => ({ ...shared, tls: isTls }))
   }
 
-  urls(): string[] {
-    return this.#taken.map(({ address, isTls }) => {
-      const scheme = isTls ? 'https' : 'http'
-      if ('fd' in address) return addressText(address)
-      if ('path' in address) return urlOfAddress(address.path, scheme)
-      return urlOfAddress({ address: address.host ?? '', port: address.port, family: '' }, scheme)
-    })
+  all(): Listener[] {
+    return this.#taken.map(({ address, isTls }) => ({ url: urlOf(address, isTls ? 'https' : 'http'), isTls }))
   }
 
   /**
@@ -106,6 +102,12 @@ export class SharedAddresses {
   retract(): void {
     retract(this.#taken)
   }
+}
+
+function urlOf(address: Address, scheme: 'http' | 'https'): string {
+  if ('fd' in address) return addressText(address)
+  if ('path' in address) return urlOfAddress(address.path, scheme)
+  return urlOfAddress({ address: address.host ?? '', port: address.port, family: '' }, scheme)
 }
 
 function placeOf(server: net.Server, address: Address): Pick<Reserved, 'address' | 'shared'> {

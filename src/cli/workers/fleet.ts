@@ -5,7 +5,7 @@ import type { ProcessMetrics } from '../admin/index.ts'
 import type { Io } from '../output.ts'
 import { withTimeout } from '../timeout.ts'
 import { Member, type MemberEvents, WorkerExited } from './member.ts'
-import type { Action, Report } from './messages.ts'
+import type { Action, Kind, Orders, Report, Result } from './messages.ts'
 import { Relay } from './relay.ts'
 import { RestartBackoff } from './restart-backoff.ts'
 import type { WorkerSettings } from './settings.ts'
@@ -33,6 +33,8 @@ export interface FleetOptions {
   abandoned(): void
   settings: WorkerSettings
 }
+
+type Answers<K extends Kind> = Promise<NonNullable<Result<K>>[]>
 
 /** A fixed number of workers. A worker that ends is replaced. */
 export class Fleet {
@@ -75,7 +77,7 @@ export class Fleet {
 
   /** Workers that a reload concerns. Others have no config yet, or are leaving. */
   get members(): Member[] {
-    return this.#configured.filter(({ isLeaving }) => !isLeaving)
+    return this.configured.filter(({ isLeaving }) => !isLeaving)
   }
 
   get serving(): number {
@@ -100,7 +102,7 @@ export class Fleet {
   /** Collects a report from every worker. Returns the metrics of their processes if asked to. */
   async report(withMetrics: boolean): Promise<ProcessMetrics[]> {
     // For a silent worker its last report counts: waiting each time would take too long.
-    const members = this.#configured.filter(({ isSilent }) => !isSilent)
+    const members = this.configured.filter(({ isSilent }) => !isSilent)
     const metrics = await Promise.all(
       members.map(async (member) => {
         // Also a report that is late has requests which no other one has.
@@ -116,8 +118,13 @@ export class Fleet {
 
   /** Applies an action to a backend in every worker. Returns the results of those that answer in time. */
   async act(action: Action, id: string): Promise<number[]> {
-    const counts = await Promise.all(this.#configured.map((member) => soon(member.ask('act', { action, id }))))
-    return counts.filter((count) => count !== undefined)
+    return this.askAll(this.configured, 'act', { action, id })
+  }
+
+  /** Sends the same order to some workers. Returns the results of those that answer in time. */
+  async askAll<K extends Kind>(members: readonly Member[], kind: K, ...given: Parameters<Orders[K]>): Answers<K> {
+    const results = await Promise.all(members.map((member) => soon(member.ask(kind, ...given))))
+    return results.filter((result) => result !== undefined) as Awaited<Answers<K>>
   }
 
   /** Workers that get a SIGTERM go on, as the whole group may have got it: the order to drain follows. */
@@ -146,7 +153,7 @@ export class Fleet {
   }
 
   /** Workers that can be sent orders. */
-  get #configured(): Member[] {
+  get configured(): Member[] {
     return [...this.#members].filter(({ isConfigured }) => isConfigured)
   }
 

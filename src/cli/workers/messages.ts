@@ -1,5 +1,6 @@
 import { isError, messageOf } from '../../show.ts'
 import type { AdminStatus, ProcessMetrics } from '../admin/index.ts'
+import type { CertificateStatus } from '../certificate-status.ts'
 import { type Config, ConfigError } from '../config/index.ts'
 import type { ServiceCounters } from '../counters.ts'
 import type { RequestCounts } from '../request-counts.ts'
@@ -47,6 +48,8 @@ export interface Orders {
   /** Applies an action to a backend, if the worker has one with that id. Returns the number of connections reset. */
   act(given: { action: Action; id: string }): number
   report(given: { withMetrics: boolean }): Report | undefined
+  /** The certificates that the worker uses. */
+  certificates(): readonly CertificateStatus[]
   /** Opens the file of the access log again. */
   reopenLog(): void
   /** Answered at once unless the event loop is blocked. */

@@ -1,4 +1,5 @@
 import type { AdminStatus, Controls, Workers } from '../admin/index.ts'
+import { type CertificateStatus, mergeCertificates } from '../certificate-status.ts'
 import { show } from '../config/index.ts'
 import type { Fleet } from './fleet.ts'
 import type { Action } from './messages.ts'
@@ -55,6 +56,11 @@ export class Overview implements Controls, Workers {
   async kill(id: string): Promise<number> {
     await this.#check(id)
     return this.#act('kill', id)
+  }
+
+  /** The certificates that the workers use. */
+  async certificates(): Promise<CertificateStatus[]> {
+    return mergeCertificates(await this.#fleet.askAll(this.#fleet.members, 'certificates'))
   }
 
   /** Forgets the drains of backends that no longer exist. */

@@ -51,6 +51,8 @@ export class Primary {
       counters: () => this.#fleet.stats.counters,
       requests: () => this.#fleet.stats.requests,
       isDraining: () => this.isEnding,
+      inForce: () => ({ config: this.#config, listeners: this.#addresses.all() }),
+      certificates: () => this.#overview.certificates(),
       version: VERSION,
       workers: this.#overview,
     })
@@ -92,7 +94,7 @@ export class Primary {
   }
 
   get addresses(): string[] {
-    return this.#addresses.urls()
+    return this.#addresses.all().map(({ url }) => url)
   }
 
   get adminUrl(): string | undefined {

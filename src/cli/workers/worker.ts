@@ -52,6 +52,7 @@ export class Worker {
     drain: (ms) => this.#leave(ms),
     act: (given) => this.#tasks.run(() => this.#act(given)),
     report: ({ withMetrics }) => this.#report(withMetrics),
+    certificates: () => this.#service?.files.certificates ?? [],
     reopenLog: () => this.#service?.reopenLog(),
     ping: () => undefined,
   }

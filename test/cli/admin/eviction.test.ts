@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { History } from '../../../src/cli/admin/history.ts'
 import { AdminServer } from '../../../src/cli/admin/server.ts'
 import { connect, type Peer } from '../../helpers/net.ts'
-import { COUNTERS, NotedBalancer, startAdmin, TOKEN } from './support.ts'
+import { COUNTERS, NO_SETUP, NotedBalancer, startAdmin, TOKEN } from './support.ts'
 
 const MANY = 300
 
@@ -63,6 +63,7 @@ test('answers a probe while all other requests wait, and after a reload', async 
     requests: () => [],
     history: () => new History(),
     isDraining: () => false,
+    ...NO_SETUP,
     version: '',
   }
   server.answerAs(new AdminServer({ ...options, workers, token: TOKEN }))

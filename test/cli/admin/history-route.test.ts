@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { AdminPage } from '../../../src/cli/admin/admin-page.ts'
 import { Recorded, type Shown, type ShownBackend } from './samples.ts'
-import { COUNTERS, jsonOf, NotedBalancer, startAdmin, statusOf } from './support.ts'
+import { COUNTERS, jsonOf, NO_SETUP, NotedBalancer, startAdmin, statusOf } from './support.ts'
 
 async function start() {
   const recorded = new Recorded()
@@ -62,6 +62,7 @@ test('samples are taken while the page is on, and a reload keeps them', async ()
     counters,
     requests: () => [],
     isDraining: () => false,
+    ...NO_SETUP,
     version: '',
   })
   onTestFinished(() => page.close())

@@ -127,7 +127,7 @@ test('the metrics show the state', async () => {
     }
   }
   const own = [...metrics.keys()].filter((name) => name.startsWith('badass_'))
-  expect(own).toHaveLength(2 + Object.keys(totals).length + 13 + 1 + HISTOGRAMS.length)
+  expect(own).toHaveLength(2 + Object.keys(totals).length + 13 + 2 + HISTOGRAMS.length)
 })
 
 test('names and types agree, and each metric has a help text', async () => {
@@ -176,7 +176,15 @@ test('a scrape of many backends goes in small steps, with turns of the event loo
   const ids = Array.from({ length: 1_000 }, (_, i) => `backend ${i}`)
   const backends = ids.map((id) => watched(statusOf(id)))
   const requests = ids.map((id) => watched(noRequests('default', id, id)))
-  const rest = { version: '', draining: false, workers: 1, restarts: 0, removed: [], counters: COUNTERS }
+  const rest = {
+    version: '',
+    draining: false,
+    workers: 1,
+    restarts: 0,
+    removed: [],
+    certificates: [],
+    counters: COUNTERS,
+  }
   let isOver = false
   const scraped = new Metrics(
     async () => ({ ...rest, backends, requests }),

@@ -6,7 +6,7 @@ import { History } from '../../../src/cli/admin/history.ts'
 import { AdminServer } from '../../../src/cli/admin/server.ts'
 import { launch, PageWatch } from '../../helpers/browser.ts'
 import { listen } from '../../helpers/net.ts'
-import { COUNTERS, startAdmin, statusOf, TOKEN } from './support.ts'
+import { COUNTERS, NO_SETUP, startAdmin, statusOf, TOKEN } from './support.ts'
 
 /** Opens the page in a new profile. Its clock runs fifty times as fast, so that polls are quick. */
 async function open(context: TestContext, url: string) {
@@ -212,6 +212,7 @@ test('the page reports that badass is gone, and continues when it is back', asyn
     requests: () => [],
     history: () => new History(),
     isDraining: () => true,
+    ...NO_SETUP,
     token: TOKEN,
     version: '2.0.0',
   })

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { History } from '../../../src/cli/admin/history.ts'
 import { AdminServer } from '../../../src/cli/admin/server.ts'
 import { connect } from '../../helpers/net.ts'
-import { COUNTERS, jsonOf, NotedBalancer, startAdmin, statusOf, TOKEN } from './support.ts'
+import { COUNTERS, jsonOf, NO_SETUP, NotedBalancer, startAdmin, statusOf, TOKEN } from './support.ts'
 
 const folder = new URL('../../../src/cli/admin/static/', import.meta.url)
 
@@ -209,6 +209,7 @@ test.each(['', 'two words', 'naïve', 'a\nb'])('rejects %j as a token', (token) 
     requests: () => [],
     history: () => new History(),
     isDraining: () => false,
+    ...NO_SETUP,
     version: '',
   }
   expect(() => new AdminServer({ ...options, token })).toThrow(

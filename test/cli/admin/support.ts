@@ -2,10 +2,12 @@ import http from 'node:http'
 import type { AdminStatus, Controls } from '../../../src/cli/admin/controls.ts'
 import { History } from '../../../src/cli/admin/history.ts'
 import { type AdminOptions, AdminServer } from '../../../src/cli/admin/server.ts'
+import type { SetupOptions } from '../../../src/cli/admin/setup.ts'
 import type { ServiceCounters } from '../../../src/cli/counters.ts'
 import { addUp } from '../../../src/proxy/index.ts'
 import { type Answer, send } from '../../helpers/http.ts'
 import { listen } from '../../helpers/net.ts'
+import { DEFAULTS } from '../config/support.ts'
 
 export const TOKEN = 'pa$$w0rd/+=~!'
 
@@ -96,6 +98,8 @@ export const COUNTERS: ServiceCounters = {
   outcomes: { ...addUp([]).outcomes, ok: 5, NO_DESTINATION: 4 },
 }
 
+export const NO_SETUP: SetupOptions = { inForce: () => ({ config: DEFAULTS, listeners: [] }), certificates: () => [] }
+
 interface Question {
   method?: string
   path?: string
@@ -112,6 +116,7 @@ export async function startAdmin(options: Partial<AdminOptions> = {}, backends =
     requests: () => [],
     history: () => new History(),
     isDraining: () => false,
+    ...NO_SETUP,
     token: TOKEN,
     version: '1.2.3',
     ...options,

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import type { BackendStatus, Counters } from '../../../src/index.ts'
 import { Backend, connect, deadPort, type Peer } from '../../helpers/net.ts'
 import { GET } from '../../helpers/proxy.ts'
+import { makeCertificate, saveCertificate } from '../../helpers/tls.ts'
 import { get, startBackend } from '../service/support.ts'
 import { holdBoth, pidOf, pidsOf, startTwo, type Team, untilServedBy } from './support.ts'
 
@@ -197,4 +198,22 @@ test('the admin page shows the drain of the service, and closes last', async () 
     client.end()
   }
   expect(await team.command.exited).toBe(0)
+})
+
+test('/api/setup shows the config in force and the certificates of all workers', async () => {
+  const files = saveCertificate(makeCertificate(undefined, 3))
+  const team = await startTwo({ backends: 3001, tls: files, admin: '127.0.0.1:0' })
+  const { url } = await adminOf(team)
+  const setup = async () => (await fetch(`${url}api/setup`)).json()
+  expect(await setup()).toMatchObject({
+    pools: [{ name: 'default', backends: 1 }],
+    listeners: [{ url: `https://127.0.0.1:${team.port}/`, tls: true }],
+    certificates: [{ use: 'listener', file: files.cert, names: expect.arrayContaining(['localhost']) }],
+  })
+  team.file.write({ backends: [3001, 3002], admin: '127.0.0.1:0' })
+  team.command.signal('SIGHUP')
+  await team.command.said('badass: reloaded')
+  expect(await setup()).toMatchObject({ pools: [{ backends: 2 }], listeners: [{ tls: false }], certificates: [] })
+  // Both workers warned of it.
+  expect(team.command.stderr.match(/expires on/g)).toHaveLength(1)
 })
