@@ -40,7 +40,7 @@ test('prints its address and the address of its admin page with the generated to
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
   })
   expect(drained.status).toBe(200)
-  await command.said(`badass: backend localhost:${port} is draining: it gets no new clients\n`)
+  await command.said(`badass: admin: 127.0.0.1 drained backend localhost:${port}: it gets no new clients\n`)
   expect(await endWith(await command.port())).toMatch(/^HTTP\/1.1 503 /)
   await command.logged('NO_DESTINATION\n')
   command.signal('SIGTERM')

@@ -1,34 +1,85 @@
+import type http from 'node:http'
+import { peerName } from '../../proxy/index.ts'
+import { messageOf } from '../../show.ts'
+import { anObject, integer, optional, validateOptions } from '../../validate.ts'
 import type { Controls } from './controls.ts'
 import { bodyOfAtMost, json, onlyJson, onlyWith, refuse, sameOrigin } from './guards.ts'
-import type { Handler, Route } from './routes.ts'
+import { type Handler, type Route, unlessUnknown } from './routes.ts'
 
 const MAX_BODY_BYTES = 4_096
 
-/** Routes that need the token. */
-export function actions(balancer: Controls, token: string): Route[] {
+/** Returns the answer, and what was done: 'drained backend x'. */
+type Action = (id: string, request: http.IncomingMessage) => Promise<[answer: object, done: string]>
+
+/** Routes that need the token. `say` gets a line for each action that was done. */
+export function actions(balancer: Controls, token: string, say: (line: string) => void): Route[] {
   const guards = [sameOrigin, onlyWith(token), onlyJson, bodyOfAtMost(MAX_BODY_BYTES)]
-  const act = {
-    drain: async (id: string) => {
-      await balancer.drain(id)
-      return { draining: true }
-    },
-    ready: async (id: string) => {
-      await balancer.ready(id)
-      return { draining: false }
-    },
-    kill: async (id: string) => ({ reset: await balancer.kill(id) }),
-  }
+  const act = actionsOn(balancer)
   const handle: Handler = async (request, id, action) => {
     for (const guard of guards) {
       const refusal = guard(request)
       if (refusal) return refusal
     }
+    const peer = nameOf(request)
     try {
-      return json(await act[action as keyof typeof act](id!))
+      return await unlessUnknown(async () => {
+        const [answer, done] = await act[action as keyof typeof act](id!, request)
+        say(`admin: ${peer} ${done}`)
+        return json(answer)
+      })
     } catch (error) {
-      if (error instanceof RangeError) return refuse(404, error.message)
+      if (error instanceof BadBody) return refuse(400, error.message)
       throw error
     }
   }
-  return [[/^\/api\/backends\/([^/]+)\/(drain|ready|kill)$/, 'POST', handle]]
+  return [[/^\/api\/backends\/([^/]+)\/(drain|ready|kill|weight)$/, 'POST', handle]]
+}
+
+function actionsOn(balancer: Controls): Record<'drain' | 'ready' | 'kill' | 'weight', Action> {
+  return {
+    drain: async (id) => {
+      await balancer.drain(id)
+      return [{ draining: true }, `drained backend ${id}: it gets no new clients`]
+    },
+    ready: async (id) => {
+      await balancer.ready(id)
+      return [{ draining: false }, `ended the drain of backend ${id}`]
+    },
+    kill: async (id) => {
+      const reset = await balancer.kill(id)
+      return [{ reset }, `reset ${reset} ${reset === 1 ? 'connection' : 'connections'} of backend ${id}`]
+    },
+    weight: async (id, request) => {
+      const weight = await readWeight(request)
+      await balancer.setWeight(id, weight)
+      if (weight === undefined) return [{ weight: null }, `gave backend ${id} its configured weight again`]
+      return [{ weight }, `set the weight of backend ${id} to ${weight}`]
+    },
+  }
+}
+
+/** The body of a request is not as expected. */
+class BadBody extends Error {}
+
+/** Undefined takes the operator's weight away. @throws {BadBody} */
+async function readWeight(request: http.IncomingMessage): Promise<number | undefined> {
+  const chunks: Buffer[] = []
+  for await (const chunk of request) chunks.push(chunk)
+  const text = Buffer.concat(chunks).toString()
+  try {
+    const { body } = validateOptions('', { body: anObject }, { body: JSON.parse(text) }) as { body: object }
+    const { weight } = validateOptions('body', { weight: optional(integer(0, 65_535), null) }, body)
+    return (weight as number | null | undefined) ?? undefined
+  } catch (error) {
+    // The message of a SyntaxError differs between versions of Node.
+    throw new BadBody(error instanceof SyntaxError ? 'body: expected JSON, as in {"weight":2}' : messageOf(error))
+  }
+}
+
+/** Who asks: the other end of the connection. Anybody can write something else into a field. */
+function nameOf({ socket: { remoteAddress, localPort } }: http.IncomingMessage): string {
+  return peerName({
+    remoteAddress: remoteAddress?.replace(/^::ffff:(?=[\d.]+$)/i, ''),
+    transport: localPort === undefined ? 'unix' : 'tcp',
+  })
 }

@@ -1,9 +1,22 @@
-import type { BackendStatus } from '../../index.ts'
+import type { BackendCheck, BackendStatus, BackendTransition } from '../../index.ts'
 
 /** A backend as the page shows it. `id` names the pool too, unless it is the default pool. */
 export interface AdminStatus extends BackendStatus {
   /** The name of its pool. */
   readonly pool: string
+}
+
+/** The number of the worker process, if there are several. */
+interface OfWorker {
+  readonly worker?: number
+}
+
+/** What happened to a backend, in every process. The newest comes first. */
+export interface BackendDetails {
+  readonly id: string
+  readonly pool: string
+  readonly checks: readonly (BackendCheck & OfWorker)[]
+  readonly transitions: readonly (BackendTransition & OfWorker)[]
 }
 
 /** What the page can do with a balancer. Its methods throw a RangeError for an unknown id. */
@@ -14,6 +27,9 @@ export interface Controls {
   drain(id: string): void | Promise<void>
   ready(id: string): void | Promise<void>
   kill(id: string): number | Promise<number>
+  /** `undefined` takes the operator's weight away. */
+  setWeight(id: string, weight: number | undefined): void | Promise<void>
+  details(id: string): BackendDetails | Promise<BackendDetails>
 }
 
 /** The worker processes. Their figures are as of the last `refresh`. */

@@ -81,7 +81,7 @@ const EACH: Row<BackendStatus>[] = [
     '1 if it is used only when all others are unavailable.',
     ({ backup }) => Number(backup),
   ],
-  ['badass_backend_weight', 'gauge', 'Its weight.', ({ weight }) => weight],
+  ['badass_backend_weight', 'gauge', 'Its weight in force.', ({ weight }) => weight],
   [
     'badass_backend_effective_weight',
     'gauge',

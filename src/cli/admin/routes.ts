@@ -6,6 +6,16 @@ export type Handler = (request: http.IncomingMessage, ...segments: string[]) => 
 /** A path, with a group for each variable segment. Paths are matched as they came, before percent-decoding. */
 export type Route = [path: RegExp, method: 'GET' | 'POST', handle: Handler]
 
+/** Answers 404 to a RangeError: no backend has the id. */
+export async function unlessUnknown(answer: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await answer()
+  } catch (error) {
+    if (error instanceof RangeError) return refuse(404, error.message)
+    throw error
+  }
+}
+
 /** The path without the query. RFC 9112 3.2.2: an absolute URL may stand in its place. */
 export function pathOf({ url = '' }: http.IncomingMessage): string {
   return url.replace(/^https?:\/\/[^/?]*/i, '').replace(/\?.*/, '')

@@ -10,7 +10,7 @@ import type { History } from './history.ts'
 import { HistoryRoute } from './history-route.ts'
 import { Metrics } from './metrics.ts'
 import { processMetricsText } from './process.ts'
-import { dispatch, pathOf, type Route } from './routes.ts'
+import { dispatch, pathOf, type Route, unlessUnknown } from './routes.ts'
 import { type SetupOptions, setupRoutes } from './setup.ts'
 import { shared } from './shared.ts'
 import { CONTENT_TYPE } from './text-format.ts'
@@ -47,6 +47,8 @@ export interface AdminOptions extends SetupOptions {
   requests(): readonly RequestCounts[]
   history(): History
   isDraining(): boolean
+  /** Gets a line for each action of an operator. */
+  say(line: string): void
   workers?: Workers | undefined
   /** Required for every change. */
   token: string
@@ -82,7 +84,8 @@ function createListener(options: AdminOptions): http.RequestListener {
     throw new TypeError('token: expected printable ASCII without spaces, at least one character')
   }
   const checkHost = onlyHosts(options.allowedHosts ?? [])
-  const routes = [...reads(options), ...setupRoutes(options), ...actions(options.balancer, options.token)]
+  const acts = actions(options.balancer, options.token, options.say)
+  const routes = [...reads(options), ...setupRoutes(options), ...acts]
   const answer = (request: http.IncomingMessage) => {
     const path = pathOf(request)
     // A probe may send any Host or none, and its answer holds nothing to steal.
@@ -145,6 +148,7 @@ function reads(options: AdminOptions): Route[] {
     [/^\/static\/([^/]+)$/, 'GET', (_, name) => serve(name!)],
     [/^\/api\/state$/, 'GET', state],
     [/^\/api\/history$/, 'GET', new HistoryRoute(history).answer],
+    [/^\/api\/backends\/([^/]+)$/, 'GET', (_, id) => unlessUnknown(async () => json(await balancer.details(id!)))],
     [/^\/metrics$/, 'GET', async () => text(await metricsText(), 200, CONTENT_TYPE)],
     [/^\/healthz$/, 'GET', health],
   ]

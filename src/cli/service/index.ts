@@ -1,4 +1,4 @@
 export { checkConfig } from './check.ts'
 export { Service } from './service.ts'
-export type { SharedContext } from './shared-context.ts'
+export type { Operated, SharedContext } from './shared-context.ts'
 export { makeTicketKeys } from './tls-terminator.ts'

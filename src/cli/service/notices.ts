@@ -3,7 +3,10 @@ import { peerName, subscribe } from '../../proxy/index.ts'
 import { messageOf } from '../../show.ts'
 import { type Io, throttled } from '../output.ts'
 
-/** Prints a line for each change of a backend. `prefix` comes before each name. */
+/**
+ * Prints a line for each change of a backend, except those that an operator makes: the admin server says who did that.
+ * `prefix` comes before each name.
+ */
 export function announceBackends(balancer: Balancer, prefix: string, say: Io['say']): void {
   balancer.on('up', ({ id }) => say(`backend ${prefix}${id} is up`, `health of ${prefix}${id}`))
   balancer.on('down', ({ id }, error) =>
@@ -14,10 +17,11 @@ export function announceBackends(balancer: Balancer, prefix: string, say: Io['sa
     say(`backend ${prefix}${id} is ejected for ${seconds} s: ${messageOf(error)}`, `ejection of ${prefix}${id}`)
   })
   balancer.on('uneject', ({ id }) => say(`backend ${prefix}${id} is no longer ejected`, `ejection of ${prefix}${id}`))
-  balancer.on('drain', ({ id }) =>
-    say(`backend ${prefix}${id} is draining: it gets no new clients`, `drain of ${prefix}${id}`),
-  )
-  balancer.on('ready', ({ id }) => say(`backend ${prefix}${id} gets new clients again`, `drain of ${prefix}${id}`))
+  const sayOfDrain = (id: string, by: 'operator' | 'check', news: string) => {
+    if (by === 'check') say(`backend ${prefix}${id} ${news}`, `drain of ${prefix}${id}`)
+  }
+  balancer.on('drain', ({ id }, by) => sayOfDrain(id, by, 'is draining: it gets no new clients'))
+  balancer.on('ready', ({ id }, by) => sayOfDrain(id, by, 'gets new clients again'))
   balancer.on('add', ({ id, draining }) =>
     say(`backend ${prefix}${id} was added${draining ? ' (draining)' : ''}`, `${prefix}${id}`),
   )

@@ -1,9 +1,17 @@
 import { validateBalancer } from '../../balancer/index.ts'
-import { type Balancer, type BalancerOptions, createBalancer, type Dest, type KeyOf } from '../../index.ts'
+import {
+  type BackendHistory,
+  type Balancer,
+  type BalancerOptions,
+  createBalancer,
+  type Dest,
+  type KeyOf,
+} from '../../index.ts'
 import { propertyOf } from '../../show.ts'
-import type { AdminStatus, Controls } from '../admin/index.ts'
+import type { AdminStatus, BackendDetails, Controls } from '../admin/index.ts'
 import { type Config, DEFAULT_POOL, poolsOf, show } from '../config/index.ts'
 import type { Targets } from './backend-tls.ts'
+import type { Operated } from './shared-context.ts'
 
 /** A backend of a pool. */
 export interface Place {
@@ -26,6 +34,14 @@ export function poolOptions(config: Config, targets: Targets, clientAddress: Key
       return [name, { ...options, backends: targets.get(name), key: key === 'client' ? clientAddress : key }]
     }),
   )
+}
+
+/** Where a backend is: its balancer, its id there, and its pool. */
+interface Location {
+  balancer: Balancer
+  own: string
+  pool: string
+  history: BackendHistory
 }
 
 /**
@@ -119,6 +135,24 @@ export class Pools implements Controls {
     return balancer.kill(own)
   }
 
+  /** @throws {TypeError} for an invalid weight; {RangeError} for an unknown id */
+  setWeight(id: string, weight: number | undefined): void {
+    const { balancer, own } = this.#control(id)
+    balancer.setWeight(own, weight)
+  }
+
+  /** @throws {RangeError} for an unknown id */
+  details(id: string): BackendDetails {
+    const { pool, history } = this.#control(id)
+    return { id, pool, ...history }
+  }
+
+  /** Does again what an operator did before, to the backends that are there. */
+  restore({ drained, weights }: Operated): void {
+    for (const id of drained) if (this.has(id)) this.drain(id)
+    for (const [id, weight] of weights) if (this.has(id)) this.setWeight(id, weight)
+  }
+
   /** The place of a Dest's backend: the same object for all Dests of a backend. */
   find(dest: Dest | undefined): Place | undefined {
     const key = propertyOf(dest, 'backend')
@@ -136,16 +170,32 @@ export class Pools implements Controls {
   }
 
   has(id: string): boolean {
-    return this.backends.some((backend) => backend.id === id)
+    return this.#locate(id) !== undefined
   }
 
-  /** The balancer of a backend, and the backend's id in it. */
-  #control(id: string): { balancer: Balancer; own: string } {
-    for (const [name, balancer] of this.#balancers) {
-      const own = id.slice(prefixOf(name).length)
-      if (id.startsWith(prefixOf(name)) && balancer.backends.some((one) => one.id === own)) return { balancer, own }
-    }
+  #control(id: string): Location {
+    const found = this.#locate(id)
+    if (found) return found
     throw new RangeError(`id: expected the id of a backend, got ${show(id)}`)
+  }
+
+  /** Costs little, however many backends and connections there are. */
+  #locate(id: string): Location | undefined {
+    for (const [pool, balancer] of this.#balancers) {
+      const own = id.slice(prefixOf(pool).length)
+      const history = id.startsWith(prefixOf(pool)) ? historyOf(balancer, own) : undefined
+      if (history) return { balancer, own, pool, history }
+    }
+    return undefined
+  }
+}
+
+/** Undefined for an unknown id. */
+function historyOf(balancer: Balancer, id: string): BackendHistory | undefined {
+  try {
+    return balancer.history(id)
+  } catch {
+    return undefined
   }
 }
 

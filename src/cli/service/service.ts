@@ -80,6 +80,7 @@ export class Service {
       isDraining: () => this.isEnding,
       inForce: () => ({ config: this.#current.config, listeners: this.#listeners.all() }),
       certificates: () => this.files.certificates,
+      say: io.say,
       version: VERSION,
     })
   }
@@ -208,7 +209,7 @@ export class Service {
         // Start the admin page first, so that it shows the start-up.
         admin.commit()
         await this.pools.resolved()
-        for (const id of this.#shared?.drained ?? []) if (this.pools.has(id)) this.pools.drain(id)
+        if (this.#shared) this.pools.restore(this.#shared)
         // Clients of the first listener may come before the last one listens.
         this.#admission.use(files.certificates, config)
       }

@@ -117,8 +117,8 @@ export class Fleet {
   }
 
   /** Applies an action to a backend in every worker. Returns the results of those that answer in time. */
-  async act(action: Action, id: string): Promise<number[]> {
-    return this.askAll(this.configured, 'act', { action, id })
+  async act(action: Action): Promise<number[]> {
+    return this.askAll(this.configured, 'act', action)
   }
 
   /** Sends the same order to some workers. Returns the results of those that answer in time. */

@@ -1,5 +1,5 @@
 import { isError, messageOf } from '../../show.ts'
-import type { AdminStatus, ProcessMetrics } from '../admin/index.ts'
+import type { AdminStatus, BackendDetails, ProcessMetrics } from '../admin/index.ts'
 import type { CertificateStatus } from '../certificate-status.ts'
 import { type Config, ConfigError } from '../config/index.ts'
 import type { ServiceCounters } from '../counters.ts'
@@ -46,7 +46,9 @@ export interface Orders {
   /** Drains for up to so many ms, then ends the worker. */
   drain(ms: number): void
   /** Applies an action to a backend, if the worker has one with that id. Returns the number of connections reset. */
-  act(given: { action: Action; id: string }): number
+  act(given: Action): number
+  /** Undefined if the worker has no backend with that id. */
+  details(id: string): BackendDetails | undefined
   report(given: { withMetrics: boolean }): Report | undefined
   /** The certificates that the worker uses. */
   certificates(): readonly CertificateStatus[]
@@ -56,7 +58,9 @@ export interface Orders {
   ping(): void
 }
 
-export type Action = 'drain' | 'ready' | 'kill'
+export type Action =
+  | { action: 'drain' | 'ready' | 'kill'; id: string }
+  | { action: 'setWeight'; id: string; weight: number | undefined }
 export type Kind = keyof Orders
 export type Given<K extends Kind> = Parameters<Orders[K]>[0]
 export type Result<K extends Kind> = ReturnType<Orders[K]>

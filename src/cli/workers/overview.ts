@@ -1,4 +1,4 @@
-import type { AdminStatus, Controls, Workers } from '../admin/index.ts'
+import type { AdminStatus, BackendDetails, Controls, Workers } from '../admin/index.ts'
 import { type CertificateStatus, mergeCertificates } from '../certificate-status.ts'
 import { show } from '../config/index.ts'
 import type { Fleet } from './fleet.ts'
@@ -8,6 +8,8 @@ import type { Action } from './messages.ts'
 export class Overview implements Controls, Workers {
   /** Ids of draining backends. Workers that start later drain them too. */
   readonly drained = new Set<string>()
+  /** Weights that operators have set, by the ids of their backends. Workers that start later get them too. */
+  readonly weights = new Map<string, number>()
   readonly #fleet: Fleet
 
   constructor(fleet: Fleet) {
@@ -44,18 +46,18 @@ export class Overview implements Controls, Workers {
   async drain(id: string): Promise<void> {
     await this.#check(id)
     this.drained.add(id)
-    await this.#act('drain', id)
+    await this.#act({ action: 'drain', id })
   }
 
   async ready(id: string): Promise<void> {
     await this.#check(id)
     this.drained.delete(id)
-    await this.#act('ready', id)
+    await this.#act({ action: 'ready', id })
   }
 
   async kill(id: string): Promise<number> {
     await this.#check(id)
-    return this.#act('kill', id)
+    return this.#act({ action: 'kill', id })
   }
 
   /** The certificates that the workers use. */
@@ -63,22 +65,46 @@ export class Overview implements Controls, Workers {
     return mergeCertificates(await this.#fleet.askAll(this.#fleet.members, 'certificates'))
   }
 
-  /** Forgets the drains of backends that no longer exist. */
+  async setWeight(id: string, weight: number | undefined): Promise<void> {
+    await this.#check(id)
+    if (weight === undefined) this.weights.delete(id)
+    else this.weights.set(id, weight)
+    await this.#act({ action: 'setWeight', id, weight })
+  }
+
+  /** @throws {RangeError} if no worker has a backend with this id */
+  async details(id: string): Promise<BackendDetails> {
+    const found = await this.#fleet.askAll(this.#fleet.configured, 'details', id)
+    if (!found[0]) throw unknown(id)
+    const checks = found.flatMap((one) => one.checks)
+    const transitions = found.flatMap((one) => one.transitions)
+    return { id, pool: found[0].pool, checks: checks.sort(newestFirst), transitions: transitions.sort(newestFirst) }
+  }
+
+  /** Forgets the drains and weights of backends that no longer exist. */
   async prune(): Promise<void> {
     await this.refresh()
     const known = new Set(this.backends.map(({ id }) => id))
-    for (const id of this.drained) if (!known.has(id)) this.drained.delete(id)
+    for (const ids of [this.drained, this.weights]) for (const id of ids.keys()) if (!known.has(id)) ids.delete(id)
   }
 
   /** @throws {RangeError} if no backend has this id */
   async #check(id: string): Promise<void> {
     await this.refresh()
     if (this.backends.some((backend) => backend.id === id)) return
-    throw new RangeError(`id: expected the id of a backend, got ${show(id)}`)
+    throw unknown(id)
   }
 
-  async #act(action: Action, id: string): Promise<number> {
-    const counts = await this.#fleet.act(action, id)
+  async #act(action: Action): Promise<number> {
+    const counts = await this.#fleet.act(action)
     return counts.reduce((sum, count) => sum + count, 0)
   }
+}
+
+function unknown(id: string): RangeError {
+  return new RangeError(`id: expected the id of a backend, got ${show(id)}`)
+}
+
+function newestFirst(one: { at: number }, other: { at: number }): number {
+  return other.at - one.at
 }

@@ -53,6 +53,7 @@ export class Primary {
       isDraining: () => this.isEnding,
       inForce: () => ({ config: this.#config, listeners: this.#addresses.all() }),
       certificates: () => this.#overview.certificates(),
+      say: io.say,
       version: VERSION,
       workers: this.#overview,
     })
@@ -194,6 +195,7 @@ export class Primary {
           ...settingsOf(this.#config, this.#addresses.addresses),
           ...this.#shared,
           drained: [...this.#overview.drained],
+          weights: this.#overview.weights,
           number: member.number,
           count: this.#fleet.count,
           loadMs: this.#settings.loadMs,

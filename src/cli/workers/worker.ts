@@ -1,3 +1,4 @@
+import type { BackendDetails } from '../admin/index.ts'
 import { type Config, ConfigError, type PoolSettings, readArguments } from '../config/index.ts'
 import { counted, exit } from '../exit.ts'
 import type { Change } from '../listening/index.ts'
@@ -51,6 +52,7 @@ export class Worker {
     resolve: () => this.#service?.pools.resolved(),
     drain: (ms) => this.#leave(ms),
     act: (given) => this.#tasks.run(() => this.#act(given)),
+    details: (id) => this.#details(id),
     report: ({ withMetrics }) => this.#report(withMetrics),
     certificates: () => this.#service?.files.certificates ?? [],
     reopenLog: () => this.#service?.reopenLog(),
@@ -65,14 +67,14 @@ export class Worker {
     }
   }
 
-  async #start({ number, count, loadMs, ticketKeys, reusePort, drained, ...settings }: Start): Promise<void> {
+  async #start({ number, count, loadMs, ticketKeys, reusePort, drained, weights, ...settings }: Start): Promise<void> {
     this.#identity = { number, count, loadMs }
     const say = (line: string, about?: string) => post({ kind: 'say', line, about })
     const { write: log } = new Output(this.#stdout, say)
     this.#service = await Service.start(
       await this.#configOf(settings),
       { log, say },
-      { ticketKeys, reusePort, drained },
+      { ticketKeys, reusePort, drained, weights },
     )
   }
 
@@ -109,9 +111,21 @@ export class Worker {
     return config.hooks
   }
 
-  #act({ action, id }: Given<'act'>): number {
+  #act(given: Given<'act'>): number {
     const pools = this.#service?.pools
-    return pools?.has(id) ? (pools[action](id) ?? 0) : 0
+    if (!pools?.has(given.id)) return 0
+    if (given.action !== 'setWeight') return pools[given.action](given.id) ?? 0
+    pools.setWeight(given.id, given.weight)
+    return 0
+  }
+
+  #details(id: string): BackendDetails | undefined {
+    const pools = this.#service?.pools
+    if (!pools?.has(id)) return undefined
+    const { number: worker } = this.#identity
+    const { checks, transitions, ...rest } = pools.details(id)
+    const label = <T extends object>(entries: readonly T[]) => entries.map((entry) => ({ ...entry, worker }))
+    return { ...rest, checks: label(checks), transitions: label(transitions) }
   }
 
   async #report(withMetrics: boolean): Promise<Report | undefined> {

@@ -64,6 +64,7 @@ test('answers a probe while all other requests wait, and after a reload', async 
     history: () => new History(),
     isDraining: () => false,
     ...NO_SETUP,
+    say: () => undefined,
     version: '',
   }
   server.answerAs(new AdminServer({ ...options, workers, token: TOKEN }))

@@ -63,6 +63,7 @@ test('samples are taken while the page is on, and a reload keeps them', async ()
     requests: () => [],
     isDraining: () => false,
     ...NO_SETUP,
+    say: () => undefined,
     version: '',
   })
   onTestFinished(() => page.close())

@@ -213,6 +213,7 @@ test('the page reports that badass is gone, and continues when it is back', asyn
     history: () => new History(),
     isDraining: () => true,
     ...NO_SETUP,
+    say: () => undefined,
     token: TOKEN,
     version: '2.0.0',
   })

@@ -1,9 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import net from 'node:net'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import type { BackendDetails } from '../../../src/cli/admin/controls.ts'
 import { History } from '../../../src/cli/admin/history.ts'
 import { AdminServer } from '../../../src/cli/admin/server.ts'
-import { connect } from '../../helpers/net.ts'
+import { connect, listen } from '../../helpers/net.ts'
+import { temporaryDirectory } from '../../helpers/temporary.ts'
 import { COUNTERS, jsonOf, NO_SETUP, NotedBalancer, startAdmin, statusOf, TOKEN } from './support.ts'
 
 const folder = new URL('../../../src/cli/admin/static/', import.meta.url)
@@ -142,6 +146,8 @@ test.each([
   ['PUT', '/metrics', 'GET, HEAD'],
   ['GET', '/api/backends/web-1/drain', 'POST'],
   ['GET', '/api/backends/web-1/kill', 'POST'],
+  ['GET', '/api/backends/web-1/weight', 'POST'],
+  ['POST', '/api/backends/web-1', 'GET, HEAD'],
 ])('%s %s is 405 and allows %s', async (method, path, allow) => {
   const { ask, balancer } = await startAdmin()
   const answer = await ask({ method, path })
@@ -170,9 +176,104 @@ test('accepts drain, ready and kill with the token', async () => {
   expect(balancer.calls).toEqual(['drain web-1', 'ready web-1', 'kill web-1', 'drain unix:/run/app'])
 })
 
-test.each(['drain', 'ready', 'kill'])('answers 404 to %s of an unknown backend', async (action) => {
+test('sets the weight of a backend, and takes it away', async () => {
+  const { act, balancer } = await startAdmin()
+  for (const [body, weight] of [
+    ['{"weight":0}', 0],
+    ['{"weight":65535}', 65_535],
+    ['{}', null],
+    [' {"weight": null}\n', null],
+  ] as const) {
+    const answer = await act('web-1/weight', {}, body)
+    expect([answer.status, jsonOf(answer)]).toEqual([200, { weight }])
+    expect(balancer.calls.pop()).toBe(`weigh ${weight ?? undefined} web-1`)
+  }
+})
+
+const NUMBER = 'an integer from 0 to 65535'
+const JSON_ERROR = 'body: expected JSON, as in {"weight":2}'
+test.each([
+  ['{"weight":-1}', `body.weight: expected ${NUMBER}, got -1`],
+  ['{"weight":65536}', `body.weight: expected ${NUMBER}, got 65536`],
+  ['{"weight":1.5}', `body.weight: expected ${NUMBER}, got 1.5`],
+  ['{"weight":"2"}', `body.weight: expected ${NUMBER}, got '2'`],
+  ['{"wieght":2}', 'body.wieght: unknown option (did you mean weight?)'],
+  ['{"weight":2,"__proto__":{}}', 'body.__proto__: unknown option (expected one of weight)'],
+  ['[2]', 'body: expected an object, got [ 2 ]'],
+  ['null', 'body: expected an object, got null'],
+  ['2', 'body: expected an object, got 2'],
+  ['', JSON_ERROR],
+  ['{"weight":2', JSON_ERROR],
+])('answers 400 to the weight %s', async (body, error) => {
+  const { act, balancer, said } = await startAdmin()
+  const answer = await act('web-1/weight', {}, body)
+  expect([answer.status, jsonOf(answer)]).toEqual([400, { error }])
+  expect([balancer.calls, said]).toEqual([[], []])
+})
+
+test('prints who has done what', async () => {
+  const { act, said, ask } = await startAdmin({}, [statusOf('a', { connections: 1 })])
+  for (const action of ['drain', 'ready', 'kill', 'kill']) await act(`a/${action}`)
+  await act('a/weight', {}, '{"weight":3}')
+  await act('a/weight', { 'X-Forwarded-For': '10.0.0.1' }, '{}')
+  expect(said.splice(0)).toEqual([
+    'admin: 127.0.0.1 drained backend a: it gets no new clients',
+    'admin: 127.0.0.1 ended the drain of backend a',
+    'admin: 127.0.0.1 reset 1 connection of backend a',
+    'admin: 127.0.0.1 reset 0 connections of backend a',
+    'admin: 127.0.0.1 set the weight of backend a to 3',
+    'admin: 127.0.0.1 gave backend a its configured weight again',
+  ])
+  await act('nobody/drain')
+  await act('a/drain', { Authorization: 'Bearer x' })
+  await ask({ path: '/api/backends/a' })
+  expect(said).toEqual([])
+})
+
+test('names the peer without a port, an IPv4 one in its own form, and one of a Unix socket', async () => {
+  const { server, said } = await startAdmin()
+  const path = join(temporaryDirectory(), 'admin.sock')
+  const other = net.createServer((socket) => server.emit('connection', socket))
+  const mapped = net.createServer((socket) => server.emit('connection', socket))
+  await Promise.all([listen(other, { path }), listen(mapped, { port: 0, host: '::' })])
+  for (const to of [{ path }, { port: (mapped.address() as net.AddressInfo).port, host: '127.0.0.1' }]) {
+    const peer = await connect(to)
+    peer.write(
+      'POST /api/backends/web-1/drain HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n' +
+        `Content-Type: application/json\r\nAuthorization: Bearer ${TOKEN}\r\n\r\n`,
+    )
+    expect(await peer.ended()).toMatch(/^HTTP\/1\.1 200 /)
+  }
+  expect(said).toEqual(
+    ['the client of a Unix socket', '127.0.0.1'].map(
+      (who) => `admin: ${who} drained backend web-1: it gets no new clients`,
+    ),
+  )
+})
+
+test('shows what happened to a backend', async () => {
+  const check = { at: 3, duration: 1.5, passed: false, status: 500, error: 'no' }
+  const transition = { at: 2, to: 'down' as const, cause: 'no', weight: undefined }
+  class Eventful extends NotedBalancer {
+    override details(id: string): BackendDetails {
+      const more = { checks: [{ ...check, worker: 2 }], transitions: [transition] }
+      return { ...super.details(id), ...more }
+    }
+  }
+  const { ask } = await startAdmin({ balancer: new Eventful([statusOf('x/a b', { pool: 'x' })]) })
+  const answer = await ask({ path: '/api/backends/x%2Fa%20b' })
+  const { weight: _, ...down } = transition
+  expect([answer.status, jsonOf(answer)]).toEqual([
+    200,
+    { id: 'x/a b', pool: 'x', checks: [{ ...check, worker: 2 }], transitions: [down] },
+  ])
+  const not = await ask({ path: '/api/backends/nobody' })
+  expect([not.status, jsonOf(not)]).toEqual([404, { error: 'no backend "nobody"' }])
+})
+
+test.each(['drain', 'ready', 'kill', 'weight'])('answers 404 to %s of an unknown backend', async (action) => {
   const { act } = await startAdmin()
-  const answer = await act(`web%20%22-9/${action}`)
+  const answer = await act(`web%20%22-9/${action}`, {}, '{}')
   expect([answer.status, jsonOf(answer)]).toEqual([404, { error: 'no backend "web \\"-9"' }])
 })
 
@@ -210,6 +311,7 @@ test.each(['', 'two words', 'naïve', 'a\nb'])('rejects %j as a token', (token) 
     history: () => new History(),
     isDraining: () => false,
     ...NO_SETUP,
+    say: () => undefined,
     version: '',
   }
   expect(() => new AdminServer({ ...options, token })).toThrow(

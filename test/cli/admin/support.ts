@@ -1,5 +1,5 @@
 import http from 'node:http'
-import type { AdminStatus, Controls } from '../../../src/cli/admin/controls.ts'
+import type { AdminStatus, BackendDetails, Controls } from '../../../src/cli/admin/controls.ts'
 import { History } from '../../../src/cli/admin/history.ts'
 import { type AdminOptions, AdminServer } from '../../../src/cli/admin/server.ts'
 import type { SetupOptions } from '../../../src/cli/admin/setup.ts'
@@ -71,6 +71,16 @@ export class NotedBalancer implements Controls {
     return connections
   }
 
+  setWeight(id: string, weight: number | undefined): void {
+    const status = this.#note(`weigh ${weight}`, id)
+    status.weight = weight ?? status.configuredWeight
+  }
+
+  details(id: string): BackendDetails {
+    const { pool } = this.#note('details', id)
+    return { id, pool, checks: [], transitions: [] }
+  }
+
   #note(action: string, id: string): AdminStatus {
     const status = this.statuses.find((one) => one.id === id)
     if (!status) throw new RangeError(`no backend ${JSON.stringify(id)}`)
@@ -110,6 +120,7 @@ interface Question {
 /** An admin server, and a function that sends it requests. */
 export async function startAdmin(options: Partial<AdminOptions> = {}, backends = [statusOf('web-1')]) {
   const balancer = new NotedBalancer(backends)
+  const said: string[] = []
   const server = new AdminServer({
     balancer,
     counters: () => COUNTERS,
@@ -117,6 +128,7 @@ export async function startAdmin(options: Partial<AdminOptions> = {}, backends =
     history: () => new History(),
     isDraining: () => false,
     ...NO_SETUP,
+    say: (line) => said.push(line),
     token: TOKEN,
     version: '1.2.3',
     ...options,
@@ -128,7 +140,7 @@ export async function startAdmin(options: Partial<AdminOptions> = {}, backends =
     const needed = { Authorization: `Bearer ${TOKEN}`, 'Content-Type': 'application/json' }
     return ask({ method: 'POST', path: `/api/backends/${action}`, headers: { ...needed, ...headers }, body })
   }
-  return { balancer, server, port, url: `http://127.0.0.1:${port}/`, ask, act }
+  return { balancer, server, said, port, url: `http://127.0.0.1:${port}/`, ask, act }
 }
 
 export function jsonOf({ body }: Answer): unknown {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import type { BackendDetails } from '../../../src/cli/admin/index.ts'
 import type { BackendStatus, Counters } from '../../../src/index.ts'
 import { Backend, connect, deadPort, type Peer } from '../../helpers/net.ts'
 import { GET } from '../../helpers/proxy.ts'
@@ -18,12 +19,23 @@ async function adminOf({ command }: Team) {
   const [, url = '', token = ''] = /admin page on (\S+)#token=(\S+)\n/.exec(await command.said('#token='))!
   const state = async () => (await (await fetch(`${url}api/state`)).json()) as State
   const metrics = async () => (await fetch(`${url}metrics`)).text()
-  const act = async (id: string, action: string) => {
-    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
-    const response = await fetch(`${url}api/backends/${encodeURIComponent(id)}/${action}`, { method: 'POST', headers })
-    return { status: response.status, body: (await response.json()) as { reset?: number; error?: string } }
+  const details = async (id: string) => {
+    const response = await fetch(`${url}api/backends/${encodeURIComponent(id)}`)
+    return (await response.json()) as BackendDetails
   }
-  return { state, metrics, act, url }
+  const act = async (id: string, action: string, body?: object) => {
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
+    const response = await fetch(`${url}api/backends/${encodeURIComponent(id)}/${action}`, {
+      method: 'POST',
+      headers,
+      ...(body && { body: JSON.stringify(body) }),
+    })
+    return {
+      status: response.status,
+      body: (await response.json()) as { reset?: number; weight?: number | null; error?: string },
+    }
+  }
+  return { state, metrics, act, details, url }
 }
 
 /** Resolves when both workers serve again. */
@@ -137,14 +149,57 @@ test('a drain and its end reach every worker, later ones included', async () => 
   process.kill(first, 'SIGKILL')
   await team.command.said('replacing it')
   expect(await served((pids) => pids.size === 2 && pids.has(second))).toEqual(new Set(['b']))
-  expect(team.command.stderr.split('badass: backend a is draining')).toHaveLength(2)
+  expect(team.command.stderr.match(/\n.*drain.*/gi)).toEqual([
+    '\nbadass: admin: 127.0.0.1 drained backend a: it gets no new clients',
+  ])
   expect(await act('a', 'ready')).toMatchObject({ status: 200 })
   const seen = new Map<number, Set<string>>()
   while (seen.size < 2 || [...seen.values()].some(({ size }) => size < 2)) {
     const got = await get(team.port)
     seen.set(pidOf(got), (seen.get(pidOf(got)) ?? new Set()).add(got.id))
   }
-  expect(team.command.stderr.split('badass: backend a gets new clients again')).toHaveLength(2)
+  expect(team.command.stderr).toContain('\nbadass: admin: 127.0.0.1 ended the drain of backend a\n')
+  expect(team.command.stderr).not.toContain('gets new clients again')
+})
+
+test('a weight reaches every worker, later ones included, and stays through a reload', async () => {
+  const [a, b] = [await startBackend('a'), await startBackend('b')]
+  const settings = { backends: [a, b], admin: '127.0.0.1:0' }
+  const team = await startTwo(settings)
+  const { state, metrics, act, details } = await adminOf(team)
+  const [first, second] = await pidsOf(team.port)
+  expect(await act('a', 'weight', { weight: 0 })).toEqual({ status: 200, body: { weight: 0 } })
+  expect(await act('nobody', 'weight', { weight: 0 })).toMatchObject({ status: 404 })
+  const served = async (isEnough: (pids: ReadonlySet<number>) => boolean) => {
+    const all = await untilServedBy(isEnough, team.port)
+    return new Set(all.map(({ id }) => id))
+  }
+  expect(await served((pids) => pids.size === 2)).toEqual(new Set(['b']))
+  process.kill(first, 'SIGKILL')
+  await team.command.said('replacing it')
+  expect(await served((pids) => pids.size === 2 && pids.has(second))).toEqual(new Set(['b']))
+  team.file.write({ ...settings, backends: [{ ...a, weight: 4 }, b] })
+  team.command.signal('SIGHUP')
+  await team.command.said('badass: reloaded')
+  expect((await state()).backends[0]).toMatchObject({ id: 'a', weight: 0, configuredWeight: 4, effectiveWeight: 0 })
+  expect(await metrics()).toMatch(/^badass_backend_weight\{id="a",.*\} 0$/m)
+  expect(await act('a', 'weight', {})).toEqual({ status: 200, body: { weight: null } })
+  expect((await state()).backends[0]).toMatchObject({ weight: 4, configuredWeight: 4 })
+  const { id, pool, transitions } = await details('a')
+  expect([id, pool]).toEqual(['a', 'default'])
+  expect(new Set(transitions.map(({ worker }) => worker))).toEqual(new Set([1, 2]))
+  for (const worker of [1, 2]) {
+    expect(transitions.filter((one) => one.worker === worker)).toMatchObject([
+      { to: 'weight', cause: 'operator', weight: 4 },
+      { to: 'weight', cause: 'operator', weight: 0 },
+    ])
+  }
+  expect(transitions.map(({ at }) => at)).toEqual(transitions.map(({ at }) => at).sort((one, other) => other - one))
+  expect(await details('nobody')).toEqual({ error: "id: expected the id of a backend, got 'nobody'" })
+  expect(team.command.stderr.match(/admin: .*/g)).toEqual([
+    'admin: 127.0.0.1 set the weight of backend a to 0',
+    'admin: 127.0.0.1 gave backend a its configured weight again',
+  ])
 })
 
 test('kill resets connections in every worker and counts them; an unknown backend is an error', async () => {
