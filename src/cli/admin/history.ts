@@ -1,6 +1,7 @@
 import type { ServiceCounters } from '../counters.ts'
 import type { RequestCounts } from '../request-counts.ts'
 import type { AdminStatus } from './controls.ts'
+import { CountedSeries, type Counts } from './counted-series.ts'
 import { RequestGrowth } from './request-growth.ts'
 import { KEPT, Series } from './series.ts'
 
@@ -9,7 +10,7 @@ export const INTERVAL_MS = 2_000
 /** If samples are further apart than this, there is a gap: the process was busy, stopped or suspended. */
 const GAP_MS = 5_000
 
-/** What a sample is taken of. Counts since the start, which a restarted worker or a new backend may set back. */
+/** What a sample is taken of. */
 export interface Figures {
   readonly counters: Pick<ServiceCounters, 'open' | 'accepted' | 'bytesRead' | 'bytesWritten'>
   readonly backends: readonly Status[]
@@ -17,15 +18,7 @@ export interface Figures {
   readonly requests: readonly RequestCounts[]
 }
 
-type Status = Pick<AdminStatus, 'id' | 'address' | 'pool' | 'connections' | 'total' | 'bytesRead' | 'bytesWritten'>
-
-/** Figures as of a sample, for the differences to the next one. */
-interface Before {
-  /** Monotonic ms. */
-  readonly at: number
-  readonly counters: Figures['counters']
-  readonly statuses: ReadonlyMap<string, Status>
-}
+type Status = Counts & Pick<AdminStatus, 'id' | 'pool'>
 
 /** Monotonic ms, and ms since 1970. */
 export interface Clock {
@@ -37,18 +30,19 @@ const SYSTEM: Clock = { now: () => performance.now(), date: () => Date.now() }
 
 /** The samples of the last five minutes. */
 export class History {
-  readonly all = new Series(0)
+  readonly all = new CountedSeries(0)
   /** By name. Removed ones stay until their last sample is too old. */
   readonly pools = new Map<string, Series>()
   /** By id, as pools. */
-  readonly backends = new Map<string, Series>()
+  readonly backends = new Map<string, CountedSeries>()
   /** The number of the next sample. */
   #next = 0
   /** The first sample of the present clock: it may have been set back. */
   #start = 0
   readonly #times = new Float64Array(KEPT * 2)
   readonly #clock: Clock
-  #before: Before | undefined
+  /** Monotonic ms of the last sample. */
+  #at: number | undefined
   readonly #growth = new RequestGrowth()
 
   constructor(clock = SYSTEM) {
@@ -58,18 +52,17 @@ export class History {
   /** Adds a sample. */
   add(figures: Figures): void {
     const [now, date] = [this.#clock.now(), this.#clock.date()]
-    const before = this.#before
     this.#makeGap(now, date)
-    const after: Before = {
-      at: now,
-      counters: { ...figures.counters },
-      statuses: byPlace([...figures.removed, ...figures.backends]),
-    }
-    this.#addCounters(figures.counters, before)
-    for (const [key, status] of after.statuses) this.#addStatus(status, before?.statuses.get(key))
-    this.#addRequests(figures.requests, before !== undefined)
-    this.#end(date, before && (now - before.at) / 1_000)
-    this.#before = after
+    const { open, accepted, bytesRead, bytesWritten } = figures.counters
+    this.all.add({ connections: open, total: accepted, bytesRead, bytesWritten })
+    this.all.settle()
+    // A backend that was removed and added again is in both lists. Its counts add up.
+    const statuses = [...figures.backends, ...figures.removed]
+    for (const one of statuses) this.#backend(one).add(one)
+    for (const one of this.backends.values()) one.settle(one.isPresent ? this.#pool(one.pool) : undefined)
+    this.#addRequests(figures.requests)
+    this.#end(date, this.#at === undefined ? undefined : (now - this.#at) / 1_000)
+    this.#at = now
   }
 
   /** Numbers of the samples to show: from `from`, up to but without `to`. `since`: only those later than this. */
@@ -90,45 +83,37 @@ export class History {
 
   /** Adds a sample without figures if the last one is long ago. */
   #makeGap(now: number, date: number): void {
-    if (!this.#before) return
+    if (this.#at === undefined) return
     const last = this.timeOf(this.#next - 1)
     if (date <= last) {
       // The clock was set back: older samples have no place on the axis.
       this.#start = this.#next
-    } else if (date - last > GAP_MS || now - this.#before.at > GAP_MS) {
+    } else if (date - last > GAP_MS || now - this.#at > GAP_MS) {
       this.#end((last + date) / 2, undefined)
       for (const one of this.#series()) one.clearRecent()
     }
   }
 
-  #addCounters(counters: Figures['counters'], before: Before | undefined): void {
-    const { open, accepted, bytesRead, bytesWritten } = counters
-    this.all.addOpen(open)
-    if (!before) return
-    const { counters: then } = before
-    this.all.addMoved({
-      total: sinceThen(accepted, then.accepted),
-      read: sinceThen(bytesRead, then.bytesRead),
-      written: sinceThen(bytesWritten, then.bytesWritten),
-    })
+  #backend({ id, pool }: Status): CountedSeries {
+    const known = this.backends.get(id)
+    if (known) return known
+    const series = new CountedSeries(this.#next, pool)
+    this.backends.set(id, series)
+    return series
   }
 
-  #addStatus(status: Status, before: Status | undefined): void {
-    for (const one of [seriesOf(this.pools, status.pool, this.#next), seriesOf(this.backends, status.id, this.#next)]) {
-      one.addOpen(status.connections)
-      if (!before) continue
-      one.addMoved({
-        total: sinceThen(status.total, before.total),
-        read: sinceThen(status.bytesRead, before.bytesRead),
-        written: sinceThen(status.bytesWritten, before.bytesWritten),
-      })
-    }
+  #pool(name: string): Series {
+    const known = this.pools.get(name)
+    if (known) return known
+    const series = new Series(this.#next)
+    this.pools.set(name, series)
+    return series
   }
 
-  /** `isKnown`: there is a sample before, so that what was counted is of the time since. */
-  #addRequests(requests: readonly RequestCounts[], isKnown: boolean): void {
+  #addRequests(requests: readonly RequestCounts[]): void {
     this.#growth.update(requests, ({ pool, id }, grown) => {
-      if (!isKnown) return
+      // Before the first sample, the time in which they were counted is unknown.
+      if (this.#at === undefined) return
       this.all.addRequests(this.#next, grown)
       this.pools.get(pool)?.addRequests(this.#next, grown)
       if (id !== undefined) this.backends.get(id)?.addRequests(this.#next, grown)
@@ -150,38 +135,4 @@ export class History {
     yield* this.pools.values()
     yield* this.backends.values()
   }
-}
-
-/** A backend that was removed and added again is listed twice. Its figures add up. */
-function byPlace(all: readonly Status[]): Map<string, Status> {
-  const found = new Map<string, Status>()
-  for (const one of all) {
-    const key = `${one.id}\0${one.address}`
-    const same = found.get(key)
-    found.set(key, same ? sumOf(one, same) : one)
-  }
-  return found
-}
-
-function sumOf(a: Status, b: Status): Status {
-  return {
-    ...a,
-    connections: a.connections + b.connections,
-    total: a.total + b.total,
-    bytesRead: a.bytesRead + b.bytesRead,
-    bytesWritten: a.bytesWritten + b.bytesWritten,
-  }
-}
-
-/** A count that went down began again. What it lost is unknown, so nothing is added. */
-function sinceThen(now: number, then: number): number {
-  return Math.max(0, now - then)
-}
-
-function seriesOf(all: Map<string, Series>, key: string, n: number): Series {
-  const known = all.get(key)
-  if (known) return known
-  const series = new Series(n)
-  all.set(key, series)
-  return series
 }

@@ -73,11 +73,13 @@ export class Series {
 
   /** `seconds` since the sample before, or undefined in a gap. */
   end(n: number, seconds: number | undefined): void {
-    const row = this.#rowOf(n).fill(Number.NaN)
+    const block = this.#blockOf(n)
+    const row = startOf(n)
+    block.fill(Number.NaN, row, row + ROW)
     if (this.#open !== undefined) {
       this.last = n
-      row[AT.open] = this.#open
-      if (seconds !== undefined) this.#write(row, n, seconds)
+      block[row + AT.open] = this.#open
+      if (seconds !== undefined) this.#write(block, row, n, seconds)
     }
     this.#open = undefined
     this.#moved = undefined
@@ -94,38 +96,40 @@ export class Series {
   /** NaN if unknown. */
   get(n: number, figure: number): number {
     if (n < this.first || n > this.last) return Number.NaN
-    const row = n % ROWS
-    return this.#blocks[Math.floor(row / ROWS_PER_BLOCK)]![(row % ROWS_PER_BLOCK) * ROW + figure]!
+    return this.#blockOf(n)[startOf(n) + figure]!
   }
 
-  #rowOf(n: number): Float32Array {
-    const row = n % ROWS
-    const block = Math.floor(row / ROWS_PER_BLOCK)
+  #blockOf(n: number): Float32Array {
+    const block = Math.floor((n % ROWS) / ROWS_PER_BLOCK)
     this.#blocks[block] ??= new Float32Array(ROWS_PER_BLOCK * ROW)
-    const start = (row % ROWS_PER_BLOCK) * ROW
-    return this.#blocks[block].subarray(start, start + ROW)
+    return this.#blocks[block]
   }
 
-  #write(row: Float32Array, n: number, seconds: number): void {
+  #write(block: Float32Array, row: number, n: number, seconds: number): void {
     if (this.#moved) {
       const { total, read, written } = this.#moved
-      row[AT.rate] = total / seconds
-      row[AT.in] = read / seconds
-      row[AT.out] = written / seconds
+      block[row + AT.rate] = total / seconds
+      block[row + AT.in] = read / seconds
+      block[row + AT.out] = written / seconds
     }
     const recent = n - this.#busy < WINDOW ? this.#recent : undefined
     const now = (n % WINDOW) * FIGURES
-    for (let i = 0; i < CODES.length; i++) row[AT.codes + i] = (recent?.[now + i] ?? 0) / seconds
-    if (recent) writePercentiles(row, recent)
+    for (let i = 0; i < CODES.length; i++) block[row + AT.codes + i] = (recent?.[now + i] ?? 0) / seconds
+    if (recent) writePercentiles(block, row, recent)
   }
 }
 
-function writePercentiles(row: Float32Array, recent: Float32Array): void {
-  let at: number = AT.firstByte
+/** Where the row of a sample starts in its block. */
+function startOf(n: number): number {
+  return ((n % ROWS) % ROWS_PER_BLOCK) * ROW
+}
+
+function writePercentiles(block: Float32Array, row: number, recent: Float32Array): void {
+  let at = row + AT.firstByte
   for (const index of SHOWN) {
     const { bounds } = HISTOGRAMS[index]
     addUp(recent, STARTS[index]!, bounds.length + 1)
-    for (const q of PERCENTILES) row[at++] = quantile(q, counts, bounds)
+    for (const q of PERCENTILES) block[at++] = quantile(q, counts, bounds)
   }
 }
 

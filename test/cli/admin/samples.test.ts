@@ -165,6 +165,29 @@ test('a backend that comes later has nulls before', () => {
   expect(recorded.shown().backends.b).toMatchObject({ open: [null, 1, 1], rate: [null, null, 0], errors: [null, 1, 0] })
 })
 
+test('a backend that was away for a sample has no rates when it is back', () => {
+  const recorded = new Recorded()
+  recorded.figures.backends = [statusOf('a', { total: 5 })]
+  recorded.sample()
+  recorded.figures.backends = []
+  recorded.sample()
+  recorded.figures.backends = [statusOf('a', { total: 9 })]
+  recorded.sample()
+  const { backends, pools } = recorded.shown()
+  for (const one of [backends.a, pools.default]) {
+    expect(one).toMatchObject({ open: [0, null, 0], rate: [null, null, null] })
+  }
+})
+
+test('the rate of a pool is that of its backends, of which some come and go', () => {
+  const recorded = new Recorded()
+  recorded.figures.backends = [statusOf('a', { total: 100 }), statusOf('b', { total: 4 })]
+  recorded.sample()
+  recorded.figures.backends = [statusOf('b', { total: 8 }), statusOf('c', { total: 50 })]
+  recorded.sample()
+  expect(recorded.shown().pools.default!.rate).toEqual([null, 2])
+})
+
 test('a backend that is added again while connections to it are open is one', () => {
   const recorded = new Recorded()
   recorded.figures.backends = [statusOf('a', { connections: 2, total: 10 })]
