@@ -10,6 +10,7 @@ import type { History } from './history.ts'
 import { HistoryRoute } from './history-route.ts'
 import { Metrics } from './metrics.ts'
 import { processMetricsText } from './process.ts'
+import { type RequestsOptions, requestsRoutes } from './requests.ts'
 import { dispatch, pathOf, type Route, unlessUnknown } from './routes.ts'
 import { type SetupOptions, setupRoutes } from './setup.ts'
 import { shared } from './shared.ts'
@@ -40,7 +41,7 @@ const HEADERS = {
   'X-Frame-Options': 'DENY',
 }
 
-export interface AdminOptions extends SetupOptions {
+export interface AdminOptions extends SetupOptions, RequestsOptions {
   balancer: Controls
   counters(): Readonly<ServiceCounters>
   /** The requests of each backend, as of the last `refresh` of the workers. */
@@ -84,8 +85,12 @@ function createListener(options: AdminOptions): http.RequestListener {
     throw new TypeError('token: expected printable ASCII without spaces, at least one character')
   }
   const checkHost = onlyHosts(options.allowedHosts ?? [])
-  const acts = actions(options.balancer, options.token, options.say)
-  const routes = [...reads(options), ...setupRoutes(options), ...acts]
+  const routes = [
+    ...reads(options),
+    ...setupRoutes(options),
+    ...requestsRoutes(options, options.token),
+    ...actions(options.balancer, options.token, options.say),
+  ]
   const answer = (request: http.IncomingMessage) => {
     const path = pathOf(request)
     // A probe may send any Host or none, and its answer holds nothing to steal.

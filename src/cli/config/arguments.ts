@@ -41,6 +41,7 @@ const OPTIONS: readonly (readonly [flags: string, isList?: true])[] = [
   ['--check'],
   ['--admin <address>'],
   ['--admin-token-file <file>'],
+  ['--admin-requests'],
   ['--log <format>'],
   ['--log-file <file>'],
   ['--grace <time>'],

@@ -123,9 +123,11 @@ export interface Config extends PoolSettings {
   tlsMinVersion?: '1.2' | '1.3'
   /** The CA of clients' certificates. Undefined: clients are not asked for one. */
   clientCa?: { pem: Pem; isRequired: boolean }
-  admin: { listen: Address; token: string | undefined } | undefined
+  admin: { listen: Address; token: string | undefined; requests?: boolean } | undefined
   /** In a worker: its requests are counted, because its primary has an admin page. */
   countsRequests?: boolean
+  /** In a worker: its slowest and failed requests are recorded. */
+  recordsRequests?: boolean
   /** Whether X-Request-Id and traceparent are set. */
   requestId: boolean
   log: 'none' | 'text' | 'json' | 'combined'

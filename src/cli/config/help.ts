@@ -43,7 +43,7 @@ Operation
   --config FILE            the same as JSON, or a JS module with hooks
   --check                  check config, certificates and secrets, then exit
   --admin [HOST:]PORT      page with live graphs, /metrics and /healthz
-  --admin-token-file FILE  token for changes on the admin page
+  --admin-token-file FILE  its token     --admin-requests   keep slow requests
   --log FORMAT             access log: none, text, json or combined
   --log-file FILE          to a file instead of stdout; SIGUSR1 opens it again
   --grace TIME             limit of the drain after SIGTERM [30s]

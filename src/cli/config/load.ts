@@ -122,6 +122,12 @@ const NEEDS: readonly Need[] = [
   },
   { key: 'adminTokenFile', of: ['admin'], isMet: ({ admin }) => !!admin, without: '--admin' },
   {
+    key: 'adminRequests',
+    of: ['admin'],
+    isMet: ({ admin, adminRequests }) => !!admin || adminRequests === false,
+    without: '--admin',
+  },
+  {
     key: 'dns',
     of: ['backends'],
     isMet: (settings) =>
@@ -217,7 +223,7 @@ function configFrom(
     ...(rest.tlsClientCa && {
       clientCa: { pem: rest.tlsClientCa, isRequired: rest.tlsClientVerify !== 'optional' },
     }),
-    admin: admin && { listen: admin, token },
+    admin: admin && { listen: admin, token, ...(rest.adminRequests && { requests: true }) },
     log: rest.log ?? (rest.logFile === undefined ? 'none' : 'text'),
     ...(rest.logFile !== undefined && { logFile: rest.logFile }),
     grace: rest.grace ?? GRACE_MS,

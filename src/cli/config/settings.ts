@@ -121,6 +121,7 @@ export const SETTINGS = {
   tlsClientVerify: is.oneOf('required', 'optional'),
   admin: is.orText(syntax.splitAdmin, ADMIN),
   adminTokenFile: is.path,
+  adminRequests: is.yesOrNo,
   log: is.oneOf('none', 'text', 'json', 'combined'),
   logFile: is.path,
   grace: is.time(),

@@ -95,7 +95,11 @@ function createProxy(config: Config, forwarded: Forwarded, shared: GenerationCon
   const seesEvery = config.clientCa || config.forwarded || config.rate
   const begin: Begin = (head, client) => {
     const id = config.requestId ? identify(head, forwarded.trusts(client)) : undefined
-    shared.requested(head, client, { id, address: () => forwarded.clientAddress(head, client) })
+    shared.requested(head, client, {
+      id,
+      address: () => forwarded.clientAddress(head, client),
+      isConnection: requests === 'first',
+    })
     const malformed = forwarded.refuse(head, client)
     // Before the limits: they would count the request for the proxy.
     if (malformed) return { answer: malformed }

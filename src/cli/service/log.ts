@@ -9,6 +9,8 @@ export interface Known {
   readonly id: string | undefined
   /** The client's own address behind trusted proxies. */
   address(): string
+  /** Only the first request of each connection is read. */
+  readonly isConnection: boolean
 }
 
 interface Record {
@@ -200,7 +202,8 @@ function entryOf(connection: Connection, record: Record, pool: string | undefine
   }
 }
 
-function clientOf({ transport, remoteAddress, remotePort }: ClientInfo): string | undefined {
+/** The address and port of a client, or 'unix'. */
+export function clientOf({ transport, remoteAddress, remotePort }: ClientInfo): string | undefined {
   if (remoteAddress !== undefined) return hostPort(remoteAddress, remotePort)
   return transport === 'unix' ? 'unix' : undefined
 }

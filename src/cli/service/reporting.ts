@@ -1,6 +1,7 @@
 import type { ClientInfo, Connection, Head } from '../../index.ts'
 import type { Config } from '../config/index.ts'
 import type { Io } from '../output.ts'
+import type { RequestLists } from '../recent-requests.ts'
 import type { RequestCounts } from '../request-counts.ts'
 import { RequestTotals } from '../request-totals.ts'
 import { reportHookErrors } from './hook-errors.ts'
@@ -9,6 +10,7 @@ import type { LogFile } from './log-file.ts'
 import { reportRefusals } from './notices.ts'
 import type { Pools } from './pools.ts'
 import { RequestCounter } from './request-counter.ts'
+import { RequestRecorder } from './request-recorder.ts'
 
 /** The access log, the error reports and the counts of requests of a service, as the config in force sets them. */
 export class Reporting {
@@ -18,6 +20,7 @@ export class Reporting {
   readonly #io: Io
   readonly #isOurs: (connection: Connection) => boolean
   #log: AccessLog | undefined
+  #recorder: RequestRecorder | undefined
   /** Where the log goes instead of stdout. */
   #file: LogFile | undefined
   #stopRefusals: (() => void) | undefined
@@ -31,8 +34,14 @@ export class Reporting {
   }
 
   /** `file`: where the access log of this config goes instead of stdout. */
-  use({ log, proxyProtocol, admin, countsRequests }: Config, file: LogFile | undefined): void {
+  use({ log, proxyProtocol, admin, countsRequests, recordsRequests }: Config, file: LogFile | undefined): void {
     this.requests.use(admin !== undefined || countsRequests === true)
+    if (admin?.requests || recordsRequests) {
+      this.#recorder ??= new RequestRecorder(this.#pools)
+    } else {
+      this.#recorder?.close()
+      this.#recorder = undefined
+    }
     void this.#file?.close()
     this.#file = file
     // Report the errors of the new hooks from scratch.
@@ -56,6 +65,11 @@ export class Reporting {
     return this.#totals.all
   }
 
+  /** The slowest and the failed requests of this process. Undefined: they are not recorded. */
+  get recent(): RequestLists | undefined {
+    return this.#recorder?.lists
+  }
+
   readonly #write = (line: string): void => {
     if (this.#file) this.#file.write(line)
     else this.#io.log(line)
@@ -69,12 +83,14 @@ export class Reporting {
   /** Call this with each request head before hooks change it. */
   request(head: Head, client: ClientInfo, known: Known): void {
     this.#log?.request(head, client, known)
+    this.#recorder?.request(head, client, known)
   }
 
   /** Resolves when all lines have been written. */
   async close(): Promise<void> {
     this.requests.use(false)
     this.#log?.close()
+    this.#recorder?.close()
     this.#stopRefusals?.()
     this.#stopHookErrors?.()
     await this.#file?.close()

@@ -80,6 +80,7 @@ export class Service {
       isDraining: () => this.isEnding,
       inForce: () => ({ config: this.#current.config, listeners: this.#listeners.all() }),
       certificates: () => this.files.certificates,
+      recent: () => this.recent,
       say: io.say,
       version: VERSION,
     })
@@ -128,6 +129,10 @@ export class Service {
 
   get requests(): Reporting['requests'] {
     return this.#reporting.requests
+  }
+
+  get recent(): Reporting['recent'] {
+    return this.#reporting.recent
   }
 
   /** Counters since the start, across reloads. */

@@ -3,6 +3,7 @@ import type { AdminStatus, BackendDetails, ProcessMetrics } from '../admin/index
 import type { CertificateStatus } from '../certificate-status.ts'
 import { type Config, ConfigError } from '../config/index.ts'
 import type { ServiceCounters } from '../counters.ts'
+import type { RequestLists } from '../recent-requests.ts'
 import type { RequestCounts } from '../request-counts.ts'
 import type { SharedContext } from '../service/index.ts'
 
@@ -52,6 +53,8 @@ export interface Orders {
   report(given: { withMetrics: boolean }): Report | undefined
   /** The certificates that the worker uses. */
   certificates(): readonly CertificateStatus[]
+  /** Its slowest and failed requests, if it records them. */
+  recent(): RequestLists | undefined
   /** Opens the file of the access log again. */
   reopenLog(): void
   /** Answered at once unless the event loop is blocked. */

@@ -1,6 +1,7 @@
 import type { AdminStatus, BackendDetails, Controls, Workers } from '../admin/index.ts'
 import { type CertificateStatus, mergeCertificates } from '../certificate-status.ts'
 import { show } from '../config/index.ts'
+import { mergeRecent, type RequestLists } from '../recent-requests.ts'
 import type { Fleet } from './fleet.ts'
 import type { Action } from './messages.ts'
 
@@ -63,6 +64,11 @@ export class Overview implements Controls, Workers {
   /** The certificates that the workers use. */
   async certificates(): Promise<CertificateStatus[]> {
     return mergeCertificates(await this.#fleet.askAll(this.#fleet.members, 'certificates'))
+  }
+
+  /** The slowest and the failed requests of all workers, also of those that are leaving. */
+  async recent(): Promise<RequestLists> {
+    return mergeRecent(await this.#fleet.askAll(this.#fleet.configured, 'recent'))
   }
 
   async setWeight(id: string, weight: number | undefined): Promise<void> {

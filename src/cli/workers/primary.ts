@@ -53,6 +53,7 @@ export class Primary {
       isDraining: () => this.isEnding,
       inForce: () => ({ config: this.#config, listeners: this.#addresses.all() }),
       certificates: () => this.#overview.certificates(),
+      recent: () => (this.#config.admin?.requests ? this.#overview.recent() : undefined),
       say: io.say,
       version: VERSION,
       workers: this.#overview,
@@ -219,8 +220,9 @@ export class Primary {
 }
 
 function settingsOf({ hooks, ...config }: Config, listen: Address[]): Settings {
-  const countsRequests = config.admin !== undefined
-  return { config: { ...config, listen, admin: undefined, countsRequests }, hasHooks: Object.keys(hooks).length > 0 }
+  const { admin } = config
+  const own = { admin: undefined, countsRequests: admin !== undefined, recordsRequests: admin?.requests === true }
+  return { config: { ...config, ...own, listen }, hasHooks: Object.keys(hooks).length > 0 }
 }
 
 /** Ignores errors of workers that have ended or are leaving: their replacements get the config in force. */

@@ -3,6 +3,7 @@ import { type Config, ConfigError, type PoolSettings, readArguments } from '../c
 import { counted, exit } from '../exit.ts'
 import type { Change } from '../listening/index.ts'
 import { lineByLine, Output } from '../output.ts'
+import type { RequestLists } from '../recent-requests.ts'
 import { Service } from '../service/index.ts'
 import { withTimeout } from '../timeout.ts'
 import {
@@ -55,6 +56,7 @@ export class Worker {
     details: (id) => this.#details(id),
     report: ({ withMetrics }) => this.#report(withMetrics),
     certificates: () => this.#service?.files.certificates ?? [],
+    recent: () => this.#recent(),
     reopenLog: () => this.#service?.reopenLog(),
     ping: () => undefined,
   }
@@ -126,6 +128,13 @@ export class Worker {
     const { checks, transitions, ...rest } = pools.details(id)
     const label = <T extends object>(entries: readonly T[]) => entries.map((entry) => ({ ...entry, worker }))
     return { ...rest, checks: label(checks), transitions: label(transitions) }
+  }
+
+  #recent(): RequestLists | undefined {
+    const { number: worker } = this.#identity
+    const lists = this.#service?.recent
+    const labelled = (all: RequestLists['failed']) => all.map((entry) => ({ ...entry, worker }))
+    return lists && { slowest: labelled(lists.slowest), failed: labelled(lists.failed) }
   }
 
   async #report(withMetrics: boolean): Promise<Report | undefined> {

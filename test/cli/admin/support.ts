@@ -1,6 +1,7 @@
 import http from 'node:http'
 import type { AdminStatus, BackendDetails, Controls } from '../../../src/cli/admin/controls.ts'
 import { History } from '../../../src/cli/admin/history.ts'
+import type { RequestsOptions } from '../../../src/cli/admin/requests.ts'
 import { type AdminOptions, AdminServer } from '../../../src/cli/admin/server.ts'
 import type { SetupOptions } from '../../../src/cli/admin/setup.ts'
 import type { ServiceCounters } from '../../../src/cli/counters.ts'
@@ -108,7 +109,11 @@ export const COUNTERS: ServiceCounters = {
   outcomes: { ...addUp([]).outcomes, ok: 5, NO_DESTINATION: 4 },
 }
 
-export const NO_SETUP: SetupOptions = { inForce: () => ({ config: DEFAULTS, listeners: [] }), certificates: () => [] }
+export const NO_SETUP: SetupOptions & RequestsOptions = {
+  recent: () => undefined,
+  inForce: () => ({ config: DEFAULTS, listeners: [] }),
+  certificates: () => [],
+}
 
 interface Question {
   method?: string

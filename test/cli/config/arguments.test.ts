@@ -216,6 +216,7 @@ const MISTAKES: [line: string, message: string][] = [
   ['--secret-file x 3001', alone('--secret-file', '--sticky')],
   ['--failover persist 3001', alone('--failover', '--sticky')],
   ['--admin-token-file x 3001', alone('--admin-token-file', '--admin')],
+  ['--admin-requests 3001', alone('--admin-requests', '--admin')],
   ['--dns-server 10.0.0.2 app:80', alone('--dns-server', 'a dns: or srv: target')],
   ['--dns-interval 5s app:80', alone('--dns-interval', 'a dns: or srv: target')],
   ['--dns-hold 5s app:80', alone('--dns-hold', 'a dns: or srv: target')],

@@ -150,6 +150,21 @@ test('resolves paths in the file relative to it, and paths on the line relative 
   })
 })
 
+test('adminRequests is off unless it is true', async () => {
+  const adminOf = async (settings: object) => (await load(json({ backends: 1, admin: 9000, ...settings }))).admin
+  expect(await adminOf({})).not.toHaveProperty('requests')
+  expect(await adminOf({ adminRequests: false })).not.toHaveProperty('requests')
+  expect(await adminOf({ adminRequests: true })).toMatchObject({ requests: true })
+  expect((await load(json({ backends: 1, admin: 9000 }), '--admin-requests')).admin).toMatchObject({ requests: true })
+  expect(await load(json({ backends: 1, adminRequests: false }))).toMatchObject({ admin: undefined })
+  expect(await refusal(json({ backends: 1, adminRequests: true }))).toEqual([
+    'adminRequests: has no effect without admin',
+  ])
+  expect(await refusal(json({ backends: 1, admin: 9000, adminRequests: 'yes' }))).toEqual([
+    "adminRequests: expected true or false, got 'yes'",
+  ])
+})
+
 describe('line and file', () => {
   test('give priority to the line, setting by setting', async () => {
     const file = json({

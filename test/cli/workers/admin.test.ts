@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { BackendDetails } from '../../../src/cli/admin/index.ts'
+import type { RequestLists } from '../../../src/cli/recent-requests.ts'
 import type { BackendStatus, Counters } from '../../../src/index.ts'
 import { Backend, connect, deadPort, type Peer } from '../../helpers/net.ts'
 import { GET } from '../../helpers/proxy.ts'
@@ -35,7 +36,7 @@ async function adminOf({ command }: Team) {
       body: (await response.json()) as { reset?: number; weight?: number | null; error?: string },
     }
   }
-  return { state, metrics, act, details, url }
+  return { state, metrics, act, details, url, token }
 }
 
 /** Resolves when both workers serve again. */
@@ -271,4 +272,19 @@ test('/api/setup shows the config in force and the certificates of all workers',
   expect(await setup()).toMatchObject({ pools: [{ backends: 2 }], listeners: [{ tls: false }], certificates: [] })
   // Both workers warned of it.
   expect(team.command.stderr.match(/expires on/g)).toHaveLength(1)
+})
+
+test('/api/requests collects the requests of all workers', async () => {
+  const a = await startBackend('a')
+  const team = await startTwo({ backends: a, requests: 'every', admin: '127.0.0.1:0', adminRequests: true })
+  const { url, token } = await adminOf(team)
+  const all = await untilServedBy((pids) => pids.size === 2, team.port)
+  const lists = async () => {
+    const response = await fetch(`${url}api/requests`, { headers: { authorization: `Bearer ${token}` } })
+    return (await response.json()) as RequestLists
+  }
+  await expect.poll(async () => (await lists()).slowest.length).toBe(Math.min(all.length, 40))
+  const { slowest, failed } = await lists()
+  expect(new Set(slowest.map(({ worker }) => worker))).toEqual(new Set([1, 2]))
+  expect(failed).toEqual([])
 })
