@@ -5,11 +5,16 @@ import { escapeUnprintable } from './escape.ts'
 /** Most bytes to buffer for a slow reader. Further lines are dropped. */
 const MAX_WAITING_BYTES = 1 << 20
 
-/** Writes lines to a stream that may be slow or closed. The buffer is bounded; dropped lines are counted. */
+/** Bytes that a pipe keeps whole (PIPE_BUF of Linux), although several processes write to it. */
+const PIPE_BYTES = 4_096
+
+/** Writes lines of ASCII to a stream that may be slow or closed. The buffer is bounded; dropped lines are counted. */
 export class Output {
   readonly #stream: Writable
   readonly #say: (line: string) => void
   readonly #reader: string
+  /** Lines of this turn of the event loop. */
+  #batch = ''
   #dropped = 0
   #lastError: string | undefined
 
@@ -28,17 +33,40 @@ export class Output {
   }
 
   readonly write = (line: string): void => {
-    if (this.#lastError === 'EPIPE') return
-    const { writableNeedDrain, writableLength } = this.#stream
-    // If no 'drain' is to come, nothing is buffered.
-    const isFull = writableNeedDrain && (this.#dropped > 0 || writableLength + line.length >= MAX_WAITING_BYTES)
-    if (isFull) this.#drop()
-    else this.#stream.write(`${line}\n`)
+    if (this.#canTake(line)) this.#stream.write(`${line}\n`)
+  }
+
+  /** Writes the lines of a turn of the event loop together. Call `flush` before the process ends. */
+  readonly writeSoon = (line: string): void => {
+    if (!this.#canTake(line)) return
+    if (this.#batch.length + line.length >= PIPE_BYTES) this.flush()
+    if (this.#batch === '') setImmediate(this.flush)
+    this.#batch += `${line}\n`
+  }
+
+  /** Writes the lines that wait for the end of this turn. */
+  readonly flush = (): void => {
+    if (this.#batch === '') return
+    const lines = this.#batch
+    this.#batch = ''
+    this.#stream.write(lines)
   }
 
   /** Closes the stream. Resolves when everything has been written, or a write has failed. */
   async end(): Promise<void> {
+    this.flush()
     await finished(this.#stream.end(), { readable: false }).catch(() => undefined)
+  }
+
+  /** Whether the line can be written now. Otherwise it is dropped. */
+  #canTake(line: string): boolean {
+    if (this.#lastError === 'EPIPE') return false
+    const { writableNeedDrain, writableLength } = this.#stream
+    const waiting = writableLength + this.#batch.length + line.length
+    // If no 'drain' is to come, nothing is buffered.
+    const isFull = writableNeedDrain && (this.#dropped > 0 || waiting >= MAX_WAITING_BYTES)
+    if (isFull) this.#drop()
+    return !isFull
   }
 
   #drop(): void {
@@ -58,8 +86,8 @@ export class Output {
 }
 
 /**
- * Writes buffered lines one by one. Several processes write to one pipe, which keeps writes of up to PIPE_BUF (4096 bytes
- * on Linux) whole.
+ * Makes each write of its own, without joining those that wait. Several processes write to one pipe, which keeps writes of
+ * up to PIPE_BUF (4096 bytes on Linux) whole.
  */
 export function lineByLine(stream: Writable): Writable {
   const lines = new Writable({
@@ -89,7 +117,9 @@ export function standardIo(): Io {
 function createStandardIo(): Io {
   const errors = new Output(process.stderr)
   const say = (line: string) => errors.write(`badass: ${escapeUnprintable(line)}`)
-  return { log: new Output(process.stdout, say).write, say }
+  const lines = new Output(process.stdout, say)
+  process.on('exit', lines.flush)
+  return { log: lines.writeSoon, say }
 }
 
 /** ms between two lines of a kind, and how many kinds are remembered: together they limit the rate of lines. */

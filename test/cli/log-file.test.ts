@@ -75,7 +75,7 @@ describe.each([1, 2])('--log-file; workers: %i', (workers) => {
     const texts = readdirSync(folder.path).map((name) => folder.read(name))
     expect(texts).toHaveLength(4)
     const lines = texts.flatMap((text) => text.split('\n').filter((line) => line !== ''))
-    for (const line of lines) expect(line).toMatch(/"GET \/busy HTTP\/1\.1" 200 \S+ \S+ms \d+\/\d+ \+0 - ok$/)
+    for (const line of lines) expect(line).toMatch(/"GET \/busy HTTP\/1\.1" 200 default \S+ \S+ms \d+\/\d+ \+0 - ok$/)
     expect(lines).toHaveLength(sent)
   })
 })

@@ -46,7 +46,7 @@ test('prints its address and the address of its admin page with the generated to
   command.signal('SIGTERM')
   expect(await command.exited).toBe(0)
   expect(command.stdout).toMatch(
-    /^\S+Z 127\.0\.0\.1:\d+ "GET \/ HTTP\/1\.1" 503 - \S+ms 27\/\d+ \+0 - NO_DESTINATION\n$/,
+    /^\S+Z 127\.0\.0\.1:\d+ "GET \/ HTTP\/1\.1" 503 - - \S+ms 27\/\d+ \+0 - NO_DESTINATION\n$/,
   )
   expect(command.stdout).not.toContain(token)
   expect(existsSync(path)).toBe(false)

@@ -28,7 +28,7 @@ export class LogFile {
     return new LogFile(path, say, await openOutput(path, say))
   }
 
-  readonly write = (line: string): void => this.#output.write(line)
+  readonly write = (line: string): void => this.#output.writeSoon(line)
 
   /** Opens the path again, after a rotation has renamed the file. If that fails, the old file is still written. */
   async reopen(): Promise<void> {

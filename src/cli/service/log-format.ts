@@ -4,8 +4,8 @@ export type LogFormat = 'text' | 'json' | 'combined'
 
 /** One line of the access log. */
 export interface Entry {
-  /** When it closed, or the request was answered. */
-  time: Date
+  /** When it closed, or the request was answered: ms since 1970. */
+  time: number
   /**
    * '127.0.0.1:50000' or 'unix'; the address alone if trusted proxies named it. Undefined for a TCP client that left before
    * its address was known.
@@ -53,70 +53,77 @@ export const FORMATS: Readonly<{ [K in LogFormat]: (entry: Entry) => string }> =
 /** Fields separated by spaces, '-' for none: time, client, "request", status, pool, backend, times, bytes, retries, id, outcome. */
 export function toText(entry: Entry): string {
   const { time, client, request, status, pool, backend, bytesIn, bytesOut, retries, requestId, outcome } = entry
-  const { headMs, connectMs, firstByteMs, totalMs } = entry
-  const times = [headMs, connectMs, firstByteMs, totalMs].map((ms) => (ms === undefined ? '-' : rounded(ms)))
-  return [
-    time.toISOString(),
-    client === undefined ? '-' : wordOf(client),
-    request === undefined ? '-' : `"${escapeText(request)}"`,
-    status ?? '-',
-    pool ?? '-',
-    backend === undefined ? '-' : wordOf(backend),
-    `${times.join('/')}ms`,
-    `${bytesIn}/${bytesOut}`,
-    `+${retries}`,
-    requestId === undefined ? '-' : wordOf(requestId),
-    outcome,
-  ].join(' ')
+  const times = `${msOf(entry.headMs)}/${msOf(entry.connectMs)}/${msOf(entry.firstByteMs)}/${msOf(entry.totalMs)}`
+  const head = `${isoTime(time)} ${wordOf(client)} ${request === undefined ? '-' : `"${escapeText(request)}"`}`
+  const from = `${status ?? '-'} ${pool ?? '-'} ${wordOf(backend)}`
+  return `${head} ${from} ${times}ms ${bytesIn}/${bytesOut} +${retries} ${wordOf(requestId)} ${outcome}`
 }
 
 /** The same as a JSON object in ASCII, null for none. */
 export function toJson(entry: Entry): string {
   const { time, client, request, status, pool, backend, bytesIn, bytesOut, retries, requestId, outcome } = entry
-  const { headMs, connectMs, firstByteMs, totalMs } = entry
-  const ms = (time: number | undefined) => (time === undefined ? null : rounded(time))
-  const text = JSON.stringify({
-    time: time.toISOString(),
-    client: client ?? null,
-    request: request ?? null,
-    status: status ?? null,
-    pool: pool ?? null,
-    backend: backend ?? null,
-    headMs: ms(headMs),
-    connectMs: ms(connectMs),
-    firstByteMs: ms(firstByteMs),
-    totalMs: rounded(totalMs),
-    bytesIn,
-    bytesOut,
-    retries,
-    requestId: requestId ?? null,
-    outcome,
-  })
-  // JSON does not escape DEL and C1 control characters, some of which a terminal would obey.
-  return text.replace(/[^ -~]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  const head = `{"time":"${isoTime(time)}","client":${quoted(client)},"request":${quoted(request)}`
+  const from = `"status":${status ?? null},"pool":${quoted(pool)},"backend":${quoted(backend)}`
+  const start = `"headMs":${msOf(entry.headMs, 'null')},"connectMs":${msOf(entry.connectMs, 'null')}`
+  const rest = `"firstByteMs":${msOf(entry.firstByteMs, 'null')},"totalMs":${msOf(entry.totalMs)}`
+  const bytes = `"bytesIn":${bytesIn},"bytesOut":${bytesOut},"retries":${retries}`
+  return `${head},${from},${start},${rest},${bytes},"requestId":${quoted(requestId)},"outcome":${quoted(outcome)}}`
 }
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 
 /** The Combined Log Format of the Apache HTTP Server: host ident user [time] "request" status bytes "referer" "agent". */
 export function toCombined({ time, client, request, status, bodyBytesOut, referer, userAgent }: Entry): string {
-  const [day, clock] = [time.toISOString().slice(8, 10), time.toISOString().slice(11, 19)]
-  const date = `${day}/${MONTHS[time.getUTCMonth()]}/${time.getUTCFullYear()}:${clock} +0000`
   const [first, from, agent] = [request, referer, userAgent].map((text) => (text ? escapeText(text) : '-'))
-  return `${wordOf(hostOf(client))} - - [${date}] "${first}" ${status ?? '-'} ${bodyBytesOut} "${from}" "${agent}"`
+  const host = client === undefined ? '-' : wordOf(hostOf(client))
+  return `${host} - - [${apacheTime(time)}] "${first}" ${status ?? '-'} ${bodyBytesOut} "${from}" "${agent}"`
+}
+
+/** Keeps the text of the last second: to format a time takes as long as the rest of a line. */
+function bySecond(format: (second: Date) => string): (time: number) => string {
+  let known = Number.NaN
+  let text = ''
+  return (time) => {
+    const second = Math.floor(time / 1_000)
+    if (second !== known) text = format(new Date(second * 1_000))
+    known = second
+    return text
+  }
+}
+
+const isoSecond = bySecond((second) => second.toISOString().slice(0, -4))
+const apacheTime = bySecond((second) => {
+  const [day, clock] = [second.toISOString().slice(8, 10), second.toISOString().slice(11, 19)]
+  return `${day}/${MONTHS[second.getUTCMonth()]}/${second.getUTCFullYear()}:${clock} +0000`
+})
+
+function isoTime(time: number): string {
+  return `${isoSecond(time)}${String(time % 1_000).padStart(3, '0')}Z`
 }
 
 /** A client without its port. */
-function hostOf(client: string | undefined): string {
-  return client?.replace(/^\[(.*)\]:\d+$|^([^:]+):\d+$/, '$1$2') ?? '-'
+function hostOf(client: string): string {
+  return client.replace(/^\[(.*)\]:\d+$|^([^:]+):\d+$/, '$1$2')
 }
 
-/** A field without spaces. */
-function wordOf(text: string): string {
-  return escapeText(text).replaceAll(' ', '\\x20')
+/** A field without spaces, '-' for none. */
+function wordOf(text: string | undefined): string {
+  return text === undefined ? '-' : escapeText(text).replaceAll(' ', '\\x20')
 }
 
-/** Rounds to 0.1. */
-function rounded(ms: number): number {
-  return Math.round(ms * 10) / 10
+/** JSON in ASCII. */
+function quoted(text: string | undefined): string {
+  if (text === undefined) return 'null'
+  if (/^[ !#-[\]-~]*$/.test(text)) return `"${text}"`
+  // JSON does not escape DEL and C1 control characters, some of which a terminal would obey.
+  const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+  return JSON.stringify(text).replace(/[^ -~]/g, escaped)
+}
+
+/** Rounded to 0.1. Integers are printed faster than fractions. */
+function msOf(ms: number | undefined, none = '-'): string {
+  if (ms === undefined) return none
+  const tenths = Math.round(ms * 10)
+  const whole = Math.trunc(tenths / 10)
+  return tenths === whole * 10 ? `${whole}` : `${whole}.${tenths - whole * 10}`
 }

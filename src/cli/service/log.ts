@@ -13,19 +13,20 @@ export interface Known {
   readonly isConnection: boolean
 }
 
-interface Record {
-  /** Undefined between two requests. */
-  start: number | undefined
+/** What the log knows of a connection and of its request under way. */
+class Record {
+  /** When the connection was accepted or the request's head arrived. Undefined between two requests. */
+  start: number | undefined = performance.now()
   /** Bytes that the connection had moved before. */
-  bytesIn: number
-  bytesOut: number
-  headBytesOut: number
+  bytesIn = 0
+  bytesOut = 0
+  headBytesOut = 0
   head: number | undefined
   connected: number | undefined
   request: string | undefined
   id: string | undefined
   /** Number of attempts to send it to a backend. */
-  attempts: number
+  attempts = 0
   firstByte: number | undefined
   /** The client's own address, if trusted proxies named it. */
   address: string | undefined
@@ -33,28 +34,31 @@ interface Record {
   userAgent: string | undefined
   status: number | undefined
   dest: Dest | undefined
-  errors: string[]
+  /** Error codes, joined with commas. */
+  errors = ''
   /** No error, or a backend was reached after the last one. */
-  isWell: boolean
-}
+  isWell = true
 
-const UNUSED: Omit<Record, 'errors'> = {
-  start: undefined,
-  bytesIn: 0,
-  bytesOut: 0,
-  headBytesOut: 0,
-  head: undefined,
-  connected: undefined,
-  request: undefined,
-  id: undefined,
-  attempts: 0,
-  firstByte: undefined,
-  address: undefined,
-  referer: undefined,
-  userAgent: undefined,
-  status: undefined,
-  dest: undefined,
-  isWell: true,
+  /** Prepares for the next request. */
+  reset({ bytesRead, bytesWritten, headBytesWritten }: Connection): void {
+    this.start = undefined
+    this.bytesIn = bytesRead
+    this.bytesOut = bytesWritten
+    this.headBytesOut = headBytesWritten
+    this.head = undefined
+    this.connected = undefined
+    this.request = undefined
+    this.id = undefined
+    this.attempts = 0
+    this.firstByte = undefined
+    this.address = undefined
+    this.referer = undefined
+    this.userAgent = undefined
+    this.status = undefined
+    this.dest = undefined
+    this.errors = ''
+    this.isWell = true
+  }
 }
 
 /**
@@ -120,7 +124,7 @@ export class AccessLog {
 
   #opened(connection: Connection): void {
     if (!this.#isOurs(connection)) return
-    this.#records.set(connection.client, { ...UNUSED, start: performance.now(), errors: [] })
+    this.#records.set(connection.client, new Record())
   }
 
   #ended(connection: Connection, { firstByte }: RequestTimes): void {
@@ -128,9 +132,7 @@ export class AccessLog {
     if (!record) return
     record.firstByte = firstByte
     this.#log(connection, record)
-    const { bytesRead, bytesWritten, headBytesWritten } = connection
-    const moved = { bytesIn: bytesRead, bytesOut: bytesWritten, headBytesOut: headBytesWritten }
-    Object.assign(record, { ...UNUSED, errors: [], ...moved })
+    record.reset(connection)
   }
 
   #with(connection: Connection, change: (record: Record) => void): void {
@@ -143,7 +145,7 @@ export class AccessLog {
     if (!record) return
     this.#records.delete(connection.client)
     // A health check or a browser's preconnect: no request and no error. A drain may have destroyed it.
-    if (record.request === undefined && record.errors.every((code) => code === 'DESTROYED')) return
+    if (record.request === undefined && (record.errors === '' || record.errors === 'DESTROYED')) return
     this.#log(connection, record)
   }
 
@@ -170,7 +172,7 @@ function connected(record: Record): void {
 }
 
 function failed(record: Record, code: string): void {
-  record.errors.push(code)
+  record.errors += record.errors === '' ? code : `,${code}`
   record.isWell = false
 }
 
@@ -180,7 +182,7 @@ function entryOf(connection: Connection, record: Record, pool: string | undefine
   const begin = start ?? now
   const bytesOut = connection.bytesWritten - record.bytesOut
   return {
-    time: new Date(),
+    time: Date.now(),
     client: address ?? clientOf(connection.client),
     request,
     referer: record.referer,
@@ -198,7 +200,7 @@ function entryOf(connection: Connection, record: Record, pool: string | undefine
     // A client that left got less than the whole head.
     bodyBytesOut: Math.max(0, bytesOut - (connection.headBytesWritten - record.headBytesOut)),
     retries: Math.max(0, attempts - 1),
-    outcome: [...errors, ...(isWell ? ['ok'] : [])].join(','),
+    outcome: isWell ? `${errors}${errors === '' ? '' : ','}ok` : errors,
   }
 }
 

@@ -29,6 +29,8 @@ type Handlers = { [K in Kind]: (given: Given<K>) => Result<K> | Promise<Result<K
 export class Worker {
   readonly #argv: readonly string[]
   readonly #stdout = lineByLine(process.stdout)
+  /** The access log. */
+  #lines: Output | undefined
   #identity: Pick<Start, 'number' | 'count' | 'loadMs'> = { number: 1, count: 1, loadMs: 0 }
   #service: Service | undefined
   /** Starts, reloads and actions on backends run one at a time. */
@@ -72,7 +74,8 @@ export class Worker {
   async #start({ number, count, loadMs, ticketKeys, reusePort, drained, weights, ...settings }: Start): Promise<void> {
     this.#identity = { number, count, loadMs }
     const say = (line: string, about?: string) => post({ kind: 'say', line, about })
-    const { write: log } = new Output(this.#stdout, say)
+    this.#lines = new Output(this.#stdout, say)
+    const log = this.#lines.writeSoon
     this.#service = await Service.start(
       await this.#configOf(settings),
       { log, say },
@@ -158,6 +161,7 @@ export class Worker {
     const report = await this.#report(false)
     const end = () => exit(0)
     setTimeout(end, LINGER_MS)
+    this.#lines?.flush()
     this.#stdout.write('', () => (report ? post({ kind: 'report', report }, end) : end()))
   }
 }

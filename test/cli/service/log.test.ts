@@ -10,6 +10,7 @@ import { EarlyResets } from '../../helpers/early-reset.ts'
 import { Backend, connect, deadPort } from '../../helpers/net.ts'
 import { converse, expectNoWarnings, GET, OK } from '../../helpers/proxy.ts'
 import { temporaryDirectory } from '../../helpers/temporary.ts'
+import { turn } from '../../helpers/turns.ts'
 import { endWith, get, STICKY, startBackend, startService } from './support.ts'
 
 expectNoWarnings()
@@ -207,7 +208,7 @@ test('no byte of a request or an id forges a line', () => {
   fc.assert(
     fc.property(text, wide, (request, backend) => {
       const entry: Entry = {
-        time: new Date(0),
+        time: 0,
         client: 'unix',
         request,
         status: 200,
@@ -286,6 +287,35 @@ test('bounds the buffer for a slow reader, and reports the number of dropped lin
   await stream.take()
   expect(stream.taken.endsWith(`${line}\nafter\n`)).toBe(true)
   expect(said).toHaveLength(2)
+})
+
+test('writes the lines of a turn together, as far as a pipe keeps them whole', async () => {
+  const chunks: string[] = []
+  const stream = new Writable({
+    write: (chunk, _, done) => {
+      chunks.push(String(chunk))
+      done()
+    },
+  })
+  const output = new Output(stream)
+  const long = 'x'.repeat(2_040)
+  for (const line of ['a', 'b', long, long, long]) output.writeSoon(line)
+  expect(chunks).toEqual([`a\nb\n${long}\n${long}\n`])
+  await turn()
+  output.writeSoon('c')
+  await turn()
+  output.writeSoon('d')
+  output.flush()
+  output.writeSoon('x'.repeat(5_000))
+  await output.end()
+  expect(chunks.slice(1)).toEqual([`${long}\n`, 'c\n', 'd\n', `${'x'.repeat(5_000)}\n`])
+})
+
+test('counts the lines of this turn as buffered', () => {
+  const said: string[] = []
+  const { writeSoon } = new Output(new Slow(), (line) => said.push(line))
+  for (let i = 0; i < 1_100; i++) writeSoon('x'.repeat(1_023))
+  expect(said).toEqual(['the reader of the access log is too slow: dropping lines'])
 })
 
 test('writes a single line that is longer than the buffer', async () => {
