@@ -90,3 +90,11 @@ test('--check exits with 2 if the top-level await of a module never settles', as
   expect(await command.exited).toBe(2)
   expect(command.stderr).toBe("badass: --config: the module's top-level await never settled\n")
 })
+
+test('--check says what TLS clients are offered', async () => {
+  const { cert, key } = certificate()
+  const tls = ['--tls-cert', file('cert.pem', String(cert)), '--tls-key', file('key.pem', String(key))]
+  const command = Command.start('--check', '--alpn', 'h2,http/1.1', ...tls, '3001,protocol=both')
+  expect(await command.exited).toBe(0)
+  expect(command.stdout).toContain('\nalpn: h2, http/1.1\n')
+})

@@ -15,6 +15,7 @@ const OPTIONS: readonly (readonly [flags: string, isList?: true])[] = [
   ['--tls-cert <file>', true],
   ['--tls-key <file>', true],
   ['--tls-min-version <version>'],
+  ['--alpn <list>', true],
   ['--tls-client-ca <file>'],
   ['--tls-client-verify <mode>'],
   ['--forwarded [form]'],

@@ -75,6 +75,7 @@ const BACKEND = is.object(
       value === true ? 1 : syntax.parseInteger(value),
     ),
     hostHeader: is.leaf<string>(HOST_HEADER),
+    protocol: is.oneOf('h1', 'h2', 'both'),
   },
   `${syntax.TARGET_FORMS}, or an object`,
   checkForm('a port, path, dns or srv'),

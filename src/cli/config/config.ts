@@ -35,6 +35,9 @@ export interface StickySettings {
   attributes?: string
 }
 
+/** A protocol as ALPN names it (RFC 7301). */
+export type AlpnName = 'h2' | 'http/1.1'
+
 /** The X-Forwarded fields, Forwarded (RFC 7239), or both. */
 export type ForwardedForm = 'x' | 'rfc7239' | 'both'
 
@@ -119,6 +122,8 @@ export interface Config extends PoolSettings {
   proxyProtocol?: string[]
   /** Certificates with their keys, for the listeners with TLS. */
   tls: { cert: Pem; key: Pem }[]
+  /** What listeners with TLS offer by ALPN, the preferred one first. Undefined: HTTP/1.1. */
+  alpn?: AlpnName[]
   /** The oldest version of TLS that clients may use. Undefined: Node's, which is 1.2. */
   tlsMinVersion?: '1.2' | '1.3'
   /** The CA of clients' certificates. Undefined: clients are not asked for one. */

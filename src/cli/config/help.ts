@@ -5,13 +5,13 @@ Reads the heads of HTTP messages, picks a target, then passes raw bytes.
 TARGET: PORT  HOST:PORT  [IPV6]:PORT  http(s)://HOST[:PORT]  unix:PATH
   dns:NAME:PORT  srv:NAME
   then any of ,weight=N ,backup ,id=NAME ,max-connections=N ,tls[=insecure]
-  ,send-proxy[=2] ,host=NAME
+  ,send-proxy[=2] ,host=NAME ,protocol=h2|both
 Traffic
   --listen ADDRESS         PORT, HOST:PORT, unix:PATH[,mode=660][,group=NAME] or
                            fd:NAME (LISTEN_FDS), then ,tls; repeatable [8080]
   --tls-cert, --tls-key FILE   PEM, for listeners with ,tls, or for all if none
                            has it; repeat both for SNI
-  --tls-min-version V      refuse older versions of TLS: 1.2 or 1.3 [1.2]
+  --tls-min-version V      1.2 or 1.3 [1.2]   --alpn LIST   offer h2, http/1.1
   --tls-client-ca FILE     ask for a certificate of this CA; sends Client-Cert
   --tls-client-verify MODE   required or optional [required]
   --request-id             set X-Request-Id and traceparent

@@ -1,7 +1,9 @@
+export { offersHttp2 } from './alpn.ts'
 export { readArguments } from './arguments.ts'
 export { addressText, idOf } from './backends.ts'
 export {
   type Address,
+  type AlpnName,
   type Config,
   ConfigError,
   DEFAULT_POOL,

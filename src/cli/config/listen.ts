@@ -5,7 +5,7 @@ import type { Settings } from './settings.ts'
 const HTTPS_PORT = 443
 const NOT_EVERY = "expected every request to be read, got requests 'first'"
 /** Settings of the listeners with TLS. */
-const OF_TLS = ['tlsMinVersion', 'tlsClientCa'] as const
+const OF_TLS = ['tlsMinVersion', 'alpn', 'tlsClientCa'] as const
 
 /** The listeners, each with or without TLS. If none is marked, certificates are for all of them. */
 export function listenersOf({ listen = [{ port: 8080 }], tls = [] }: Settings): Address[] {

@@ -1,13 +1,14 @@
 import { dirname, resolve } from 'node:path'
+import { alpnMistakes, markProtocols, offersHttp2 } from './alpn.ts'
 import { type Config, ConfigError, type PoolSettings } from './config.ts'
 import { firstLineOf, readConfigFile, readLines } from './files.ts'
 import type { Given, Key } from './given.ts'
 import { listenersOf, listenMistakes, redirectPort } from './listen.ts'
 import { fileSource, lineSource, readFrom, type Source } from './locations.ts'
 import { object, type Path } from './read.ts'
-import { type GivenPool, routingOf } from './routes.ts'
+import { inAll, routingOf } from './routes.ts'
 import { HOOK_NAMES, LIMIT_NAMES, SETTINGS, type Settings } from './settings.ts'
-import { toCamelCase } from './target.ts'
+import { inFile } from './target.ts'
 import { show } from './words.ts'
 
 /** ms until a drain resets the connections that are still open, by default. */
@@ -32,12 +33,12 @@ export async function loadConfig(raw: Readonly<Record<string, unknown>>, file: s
   const balancing = balancingOf(settings)
   const routing = routingOf(settings, balancing, (path, message) => mistakes.push(`${nameOf(path)}: ${message}`))
   if (!settings.backends?.length && !settings.routes) mistakes.push(noTarget(file))
-  mistakes.push(...listenMistakes(given))
+  mistakes.push(...listenMistakes(given), ...alpnMistakes(given))
   if (mistakes.length > 0) throw new ConfigError(file === undefined ? mistakes[0]! : mistakes)
   const secret = settings.secretFile && (await readLines(placeOf('secretFile'), settings.secretFile))
   const token = settings.adminTokenFile && (await readToken(placeOf('adminTokenFile'), settings.adminTokenFile))
   const config = configFrom(settings, balancing, secret || undefined, token || undefined)
-  return routing ? { ...config, routing } : config
+  return markProtocols(routing ? { ...config, routing } : config)
 }
 
 function noTarget(file: string | undefined): string {
@@ -82,12 +83,6 @@ interface Need {
   isMet(settings: Settings): boolean
   /** The others, as options of the command line. A file has the same names. */
   without: string
-}
-
-/** The settings of the config itself and of its pools and routes. */
-function inAll({ pools, routes = [], ...own }: Settings, test: (settings: GivenPool) => boolean): boolean {
-  const inherited = [...(pools?.values() ?? [])].map((pool) => ({ ...own, ...pool }))
-  return [own, ...inherited, ...routes.map(({ backends = [] }) => ({ ...own, backends }))].some(test)
 }
 
 const isSticky = (settings: Settings) => inAll(settings, ({ sticky }) => !!sticky)
@@ -145,11 +140,6 @@ function* findContradictions({ line, settings, placeOf }: Given): Generator<stri
     const place = key === 'dns' && isOnLine ? dnsPlace(line) : placeOf(key)
     yield `${place}: has no effect without ${isOnLine ? without : inFile(without)}`
   }
-}
-
-/** Options as a file calls them. */
-function inFile(options: string): string {
-  return options.replaceAll(/--([\w-]+)/g, (_, name: string) => toCamelCase(name))
 }
 
 function dnsPlace({ dns }: Settings): string {
@@ -219,6 +209,7 @@ function configFrom(
     ...(rest.proxyProtocol && { proxyProtocol: rest.proxyProtocol }),
     ...(httpsPort && { redirectHttps: httpsPort }),
     tls: rest.tls ?? [],
+    ...(rest.alpn && { alpn: rest.alpn }),
     ...(rest.tlsMinVersion && { tlsMinVersion: rest.tlsMinVersion }),
     ...(rest.tlsClientCa && {
       clientCa: { pem: rest.tlsClientCa, isRequired: rest.tlsClientVerify !== 'optional' },
@@ -250,6 +241,7 @@ const READING = [
 function requestsOf(settings: Settings): Config['requests'] {
   const { requests = 'auto', algorithm, key, trust, maxConnectionsPerClient, backends } = settings
   if (requests !== 'auto') return requests
+  if (offersHttp2(settings)) return 'first'
   // With `trust`, the client's address is in X-Forwarded-For.
   const isKeyOfRequest = algorithm === 'hash' && ((key ?? 'client') !== 'client' || !!trust?.length)
   const isCounted = maxConnectionsPerClient !== undefined && !!trust?.length

@@ -50,6 +50,15 @@ export const ROUTING = {
 }
 type GivenRouting = is.Values<typeof ROUTING>
 
+/** Whether a test holds for the settings of the config itself, or those of one of its pools and routes. */
+export function inAll(
+  { pools, routes = [], ...own }: GivenRouting & GivenPool,
+  test: (settings: GivenPool) => boolean,
+): boolean {
+  const inherited = [...(pools?.values() ?? [])].map((pool) => ({ ...own, ...pool }))
+  return [own, ...inherited, ...routes.map(({ backends = [] }) => ({ ...own, backends }))].some(test)
+}
+
 type Report = (path: is.Path, message: string) => void
 
 /** Builds the routing of a config. `main` has the settings that pools inherit. Reports mistakes that concern several settings. */

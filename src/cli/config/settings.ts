@@ -3,7 +3,7 @@ import { validateBalancer } from '../../balancer/index.ts'
 import { isNetwork, OPTION_RULES } from '../../proxy/index.ts'
 import { aFunction, integer } from '../../validate.ts'
 import { addressText, BALANCING, CONNECTIONS, checkForm, HOST, PEM, pem } from './backends.ts'
-import type { Address, Config, ConfigHooks, ForwardedForm, RateSettings } from './config.ts'
+import type { Address, AlpnName, Config, ConfigHooks, ForwardedForm, RateSettings } from './config.ts'
 import { groupId } from './group.ts'
 import * as is from './read.ts'
 import { ROUTING } from './routes.ts'
@@ -75,6 +75,10 @@ const CERTIFICATE = is.object({ cert: pem, key: pem }, 'an object with cert and 
 
 const networks = is.listOfTexts(NETWORK)
 
+const ALPN_NAMES: readonly unknown[] = ['h2', 'http/1.1']
+const ALPN = { expected: 'h2 or http/1.1', validate: (value: unknown) => ALPN_NAMES.includes(value) }
+const alpnNames = is.listOfTexts(ALPN) as is.Reader<AlpnName[]>
+
 /** The engine's limits that can be set, each under its own name. */
 const LIMITS = {
   headTimeout: is.time(OPTION_RULES.headTimeout),
@@ -117,6 +121,10 @@ export const SETTINGS = {
   }) as is.Reader<string[]>,
   tls: is.listOf(CERTIFICATE),
   tlsMinVersion: is.oneOf('1.2', '1.3'),
+  alpn: ((value, place) => {
+    const list = alpnNames(value, place)
+    return list?.length === 0 ? place.report(is.mistake(ALPN.expected, list)) : list
+  }) as is.Reader<AlpnName[]>,
   tlsClientCa: pem,
   tlsClientVerify: is.oneOf('required', 'optional'),
   admin: is.orText(syntax.splitAdmin, ADMIN),

@@ -33,6 +33,7 @@ const TARGET_OPTIONS = {
   tls: 'maybe',
   'send-proxy': 'maybe',
   host: true,
+  protocol: true,
 } as const
 const LISTEN_OPTIONS = { mode: true, group: true, tls: false } as const
 const QUEUE_OPTIONS = { size: true } as const
@@ -179,6 +180,11 @@ function splitOptions(options: readonly string[], known: Readonly<Record<string,
 
 export function toCamelCase(name: string): string {
   return name.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())
+}
+
+/** Options of the command line as a file calls them. */
+export function inFile(options: string): string {
+  return options.replaceAll(/--([\w-]+)/g, (_, name: string) => toCamelCase(name))
 }
 
 export function toKebabCase(name: string): string {

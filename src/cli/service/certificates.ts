@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises'
 import tls from 'node:tls'
 import { type Config, ConfigError, show } from '../config/index.ts'
 import { counted } from '../exit.ts'
+import { type AlpnOptions, HTTP_1_1 } from './alpn.ts'
 import { askingFor, type ClientRules, loadClientRules } from './client-certificates.ts'
 import { isPath, parseCertificate, readPem } from './pem.ts'
 
@@ -13,8 +14,8 @@ interface Pair {
   key: Buffer
 }
 
-/** What all handshakes have in common. */
-export type HandshakeRules = Pick<Config, 'tlsMinVersion' | 'clientCa'>
+/** What all handshakes have in common. Without `protocols`, they offer HTTP/1.1. */
+export type HandshakeRules = Pick<Config, 'tlsMinVersion' | 'clientCa'> & { protocols?: AlpnOptions }
 
 /** Certificates with their keys, and the rules of the handshakes that use them. The first is the default, for clients without a matching server name. */
 export class Certificates {
@@ -22,23 +23,30 @@ export class Certificates {
   readonly #options: tls.TlsOptions
   /** Undefined: clients are not asked for certificates. */
   readonly clients: ClientRules | undefined
+  readonly protocols: AlpnOptions
 
-  private constructor(pairs: readonly [Pair, ...Pair[]], options: tls.TlsOptions, clients: ClientRules | undefined) {
+  private constructor(
+    pairs: readonly [Pair, ...Pair[]],
+    options: tls.TlsOptions,
+    clients: ClientRules | undefined,
+    protocols: AlpnOptions,
+  ) {
     this.#pairs = pairs
     this.#options = options
     this.clients = clients
+    this.protocols = protocols
   }
 
   /** Reads at least one pair. @throws {ConfigError} on the first of them that cannot be used */
   static async load(given: Config['tls'], rules: HandshakeRules = {}): Promise<Certificates> {
-    const { tlsMinVersion, clientCa } = rules
+    const { tlsMinVersion, clientCa, protocols = HTTP_1_1 } = rules
     const clients = clientCa && (await loadClientRules(clientCa))
     const options: tls.TlsOptions = {
       ...(tlsMinVersion && { minVersion: `TLSv${tlsMinVersion}` }),
       ...(clients && askingFor(clients)),
     }
     const pairs = await Promise.all(given.map((pair) => loadPair(pair, options)))
-    return new Certificates(pairs as unknown as readonly [Pair, ...Pair[]], options, clients)
+    return new Certificates(pairs as unknown as readonly [Pair, ...Pair[]], options, clients, protocols)
   }
 
   /** The first pair with the rules, as options of `tls.createServer`. */

@@ -20,10 +20,11 @@ export async function checkConfig(config: Config): Promise<string[]> {
 }
 
 function describe(config: Config, certificates: Certificates | undefined): string[] {
-  const { listen, routing, requests, workers, sticky, secret, admin, hooks } = config
+  const { listen, alpn, routing, requests, workers, sticky, secret, admin, hooks } = config
   const lines: [what: string, value: string][] = [
     ['listen', listen.map((address) => `${addressText(address)}${address.tls ? ' (TLS)' : ''}`).join(', ')],
     ['certificates', certificates?.names.join('; ') ?? ''],
+    ['alpn', alpn?.join(', ') ?? ''],
     ['client certificates', clientsOf(certificates)],
     ...poolsOf(config).map(({ name, backends }): [string, string] => [
       name === DEFAULT_POOL ? 'backends' : `pool ${name}`,

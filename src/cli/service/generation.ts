@@ -13,7 +13,7 @@ import {
 } from '../../index.ts'
 import { after, isExhausted, subscribe } from '../../proxy/index.ts'
 import { messageOf } from '../../show.ts'
-import { type Config, DEFAULT_POOL, poolsOf } from '../config/index.ts'
+import { type Config, DEFAULT_POOL, offersHttp2, poolsOf } from '../config/index.ts'
 import { writeClientCert } from './client-certificates.ts'
 import { ClientKeys } from './client-keys.ts'
 import type { ClientLimits } from './client-limits.ts'
@@ -87,7 +87,8 @@ function createProxy(config: Config, forwarded: Forwarded, shared: GenerationCon
     routing ||
     hooks.lookup ||
     hooks.modify
-  const http2 = config.http2 ?? (isSeen ? 'refuse' : 'pass')
+  const unasked = config.http2 ?? (isSeen ? 'refuse' : 'pass')
+  const http2 = unasked === 'refuse' && offersHttp2(config) ? 'alpn' : unasked
   const limits = { ...config.limits, proxyProtocol, http2, requests } as const
   const redirect = redirectHttps === undefined ? undefined : new HttpsRedirect(redirectHttps, forwarded)
   const keys = new ClientKeys(config)

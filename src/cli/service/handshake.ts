@@ -18,7 +18,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ERR_SSL_VERSION_TOO_LOW: 'the TLS version of the client is too old',
   ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE: NO_CERTIFICATE,
   ERR_SSL_NO_SHARED_CIPHER: 'no common cipher',
-  ERR_SSL_NO_APPLICATION_PROTOCOL: 'the client does not offer http/1.1',
+  ERR_SSL_NO_APPLICATION_PROTOCOL: 'no common protocol in ALPN',
   ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: `${REFUSED}: unknown issuer`,
   ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: REFUSED,
   ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN: REFUSED,

@@ -1,6 +1,7 @@
 import type { CertificateStatus } from '../certificate-status.ts'
 import { type Config, poolsOf } from '../config/index.ts'
 import type { Io } from '../output.ts'
+import { alpnOptions } from './alpn.ts'
 import { filesOf, readTargets, type Targets } from './backend-tls.ts'
 import { backendStatuses, listenerStatuses } from './certificate-files.ts'
 import { Certificates, FileWatch } from './certificates.ts'
@@ -39,9 +40,10 @@ export class TlsFiles {
       statuses: (targets) => backendStatuses(config, targets),
     })
     if (config.tls.length === 0) return new TlsFiles(backends, undefined)
+    const protocols = alpnOptions(config)
     const listeners = await loadGroup('certificates', say, {
       paths: [...config.tls.flatMap(({ cert, key }) => [cert, key]), config.clientCa?.pem].filter(isPath),
-      read: () => Certificates.load(config.tls, config),
+      read: () => Certificates.load(config.tls, { ...config, protocols }),
       use: events.certificates,
       statuses: (certificates) => listenerStatuses(config, certificates),
     })

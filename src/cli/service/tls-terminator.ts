@@ -4,6 +4,7 @@ import net from 'node:net'
 import tls from 'node:tls'
 import { behindProxy } from '../../index.ts'
 import { handOver, tlsListener } from '../../proxy/index.ts'
+import type { AlpnOptions } from './alpn.ts'
 import type { Certificates } from './certificates.ts'
 import { type ClientRules, checkClient } from './client-certificates.ts'
 import { fixedAnswer } from './fixed-answer.ts'
@@ -17,10 +18,13 @@ export function makeTicketKeys(): Buffer {
   return randomBytes(48)
 }
 
-/** `proxyProtocol`: peers that send a PROXY header first. `headTimeout`: ms for the handshake, 0 for Node's 2 minutes. */
 export interface HandshakeOptions {
+  /** ms for the handshake, 0 for Node's 2 minutes. */
   headTimeout?: number | undefined
+  /** Peers that send a PROXY header first. */
   proxyProtocol?: readonly string[] | undefined
+  /** In place of those of the certificates. */
+  protocols?: AlpnOptions | undefined
 }
 
 export interface TlsTerminatorEvents {
@@ -50,11 +54,13 @@ export class TlsTerminator {
   }
 
   /** Sets the certificates for later handshakes. */
-  use(certificates: Certificates | undefined, { headTimeout, proxyProtocol }: HandshakeOptions = {}): void {
+  use(certificates: Certificates | undefined, options: HandshakeOptions = {}): void {
+    const { headTimeout, proxyProtocol, protocols = certificates?.protocols } = options
     this.#begin = undefined
     this.#clients = certificates?.clients
     if (!certificates) return
-    const look = this.#lookAt(this.#create(certificates, headTimeout ?? 0), headTimeout || HANDSHAKE_MS)
+    const server = this.#create(certificates, { ...protocols, handshakeTimeout: headTimeout ?? 0 })
+    const look = this.#lookAt(server, headTimeout || HANDSHAKE_MS)
     const refused = (socket: net.Socket) => this.#events.accept(socket)
     this.#begin = proxyProtocol ? behindProxy(net.createServer(look), { proxyProtocol, headTimeout, refused }) : look
   }
@@ -127,12 +133,11 @@ export class TlsTerminator {
     socket.destroy()
   }
 
-  #create(certificates: Certificates, timeout: number): tls.Server {
+  #create(certificates: Certificates, options: tls.TlsOptions): tls.Server {
     const server = tls.createServer({
       ...certificates.first,
+      ...options,
       ticketKeys: this.#ticketKeys,
-      ALPNProtocols: ['http/1.1'],
-      handshakeTimeout: timeout,
       SNICallback: (host, done) => done(null, certificates.contextFor(host)),
     })
     server.on('secureConnection', (socket) => {

@@ -1,5 +1,6 @@
 import type net from 'node:net'
 import { reset } from '../../proxy/index.ts'
+import { READABLE } from './alpn.ts'
 import type { Certificates } from './certificates.ts'
 import { type Answer, fixedAnswer } from './fixed-answer.ts'
 import { TlsTerminator } from './tls-terminator.ts'
@@ -27,7 +28,8 @@ export class TurnAway {
   /** `proxyProtocol`: peers whose sockets still begin with a PROXY header. */
   use(certificates: Certificates | undefined, proxyProtocol: readonly string[] | undefined): void {
     this.#answering = fixedAnswer({ ...this.#answer, headTimeout: ANSWER_MS, proxyProtocol })
-    this.#terminator.use(certificates, { headTimeout: ANSWER_MS, proxyProtocol })
+    const protocols = certificates?.protocols.ALPNCallback ? READABLE : undefined
+    this.#terminator.use(certificates, { headTimeout: ANSWER_MS, proxyProtocol, protocols })
   }
 
   take(socket: net.Socket, isTls: boolean): void {

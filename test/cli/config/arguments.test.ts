@@ -31,6 +31,7 @@ const EJECT_STATUS = "a status from 500 to 599, a list of them, or ranges, as in
 const NONE = 'TARGET: expected one or more, such as 3001 or host:3001, got none (see badass --help)'
 const TIME = 'a time such as 500ms, 30s or 5m'
 const alone = (place: string, others: string) => `${place}: has no effect without ${others}`
+const H2 = '--alpn h2 --tls-cert a --tls-key b'
 
 /** Arguments, separated by spaces, and their error line. */
 const MISTAKES: [line: string, message: string][] = [
@@ -60,7 +61,7 @@ const MISTAKES: [line: string, message: string][] = [
   ['3001,wieght=2', "TARGET '3001,wieght=2': wieght: unknown option (did you mean weight?)"],
   [
     '3001,',
-    "TARGET '3001,': '': unknown option (expected weight, backup, id, max-connections, tls, send-proxy or host)",
+    "TARGET '3001,': '': unknown option (expected weight, backup, id, max-connections, tls, send-proxy, host or protocol)",
   ],
   ['3001,backup=1', "TARGET '3001,backup=1': backup: expected no value, got '1'"],
   [
@@ -178,6 +179,57 @@ const MISTAKES: [line: string, message: string][] = [
     '--tls-client-ca c --http2 pass --tls-cert a --tls-key b 3001',
     "--tls-client-ca: expected HTTP/2 to be refused, got http2 'pass'",
   ],
+  ['--alpn h2 3001,protocol=h2', alone('--alpn', '--tls-cert and --tls-key')],
+  ...['', 'h3', 'h2,', 'H2', 'http/1.0'].map((list): [string, string] => [
+    `--alpn=${list} --tls-cert a --tls-key b 3001`,
+    `--alpn: expected h2 or http/1.1, got '${list.replace('h2,', '')}'`,
+  ]),
+  ['3001,protocol=h3', "TARGET '3001,protocol=h3': protocol: expected h1, h2 or both, got 'h3'"],
+  ['3001,protocol=h2', alone("TARGET '3001,protocol=h2': protocol", '--alpn h2')],
+  [
+    '--alpn http/1.1 --tls-cert a --tls-key b 3001,protocol=h2',
+    alone("TARGET '3001,protocol=h2': protocol", '--alpn h2'),
+  ],
+  [`${H2} 3001`, '--alpn: expected a target with protocol=h2 or protocol=both, got none'],
+  [`${H2} 3001,protocol=h1`, '--alpn: expected a target with protocol=h2 or protocol=both, got none'],
+  [
+    `--alpn h2,http/1.1 --tls-cert a --tls-key b 3001,protocol=h2`,
+    '--alpn: expected a target without protocol=h2 for http/1.1, got none',
+  ],
+  [
+    `${H2} --health /h 3001,protocol=h2`,
+    "TARGET '3001,protocol=h2': protocol: expected a health check by tcp or on a port of its own, as others are HTTP/1.1",
+  ],
+  ...[
+    '--requests every',
+    '--forwarded',
+    '--forwarded=rfc7239',
+    '--request-id',
+    '--redirect-https=443 --listen 80 --listen 443,tls',
+    '--tls-client-ca c',
+    '--rate 5/s',
+    '--sticky',
+    '--retries 1',
+    '--trust ::1 --max-connections-per-client 5',
+  ].map((options): [string, string] => {
+    const [, name = ''] = /^(--requests every|--[\w-]+)/.exec(options)!
+    return [
+      `${H2} ${options} 3001,protocol=both`,
+      `--alpn: expected no h2 with ${name}, as requests in HTTP/2 pass unread`,
+    ]
+  }),
+  [
+    `${H2} --algorithm hash --key path 3001,protocol=both`,
+    '--alpn: expected no h2 with --key other than client, as requests in HTTP/2 pass unread',
+  ],
+  [
+    `${H2} 3001,protocol=both,host=a`,
+    '--alpn: expected no h2 with a target with a Host of its own, as requests in HTTP/2 pass unread',
+  ],
+  [
+    `${H2} --route /a=3001,protocol=both`,
+    '--alpn: expected no h2 with a route with path, method, header or basePath, as requests in HTTP/2 pass unread',
+  ],
   ['--admin unix:/x 3001', "--admin: expected [HOST:]PORT, got 'unix:/x'"],
   ['--admin 70000 3001', "--admin: port: expected an integer from 0 to 65535, got '70000'"],
   ['--log xml 3001', "--log: expected none, text, json or combined, got 'xml'"],
@@ -245,6 +297,11 @@ const USUAL: Config = { ...DEFAULTS, listen: [{ port: 8080 }], backends: [{ port
 
 const STICKY = { name: 'sticky', insert: true, indirect: true }
 const EVERY = { requests: 'every' } as const
+const OFFERING_H2: Partial<Config> = {
+  listen: [{ port: 8080, tls: true }],
+  tls: [{ cert: 'a', key: 'b' }],
+  alpn: ['h2'],
+}
 
 /** Arguments, and the settings that they change. */
 const RIGHT: [line: string, changed: Partial<Config>][] = [
@@ -310,6 +367,32 @@ const RIGHT: [line: string, changed: Partial<Config>][] = [
   ['--algorithm hash --key path 3001', { algorithm: 'hash', key: 'path', ...EVERY }],
   ['--http2 pass 3001', { http2: 'pass' }],
   ['--http2 refuse 3001', { http2: 'refuse' }],
+  [
+    `${H2} 3001,protocol=h2 --max-connections-per-client 5 --algorithm hash --queue 5s --health tcp`,
+    {
+      ...OFFERING_H2,
+      backends: [{ port: 3001, protocol: 'h2' }],
+      algorithm: 'hash',
+      queue: { timeout: 5000 },
+      health: { type: 'tcp' },
+      maxConnectionsPerClient: 5,
+    },
+  ],
+  [
+    `${H2} --alpn http/1.1 3001 3002,protocol=both --requests first`,
+    {
+      ...OFFERING_H2,
+      alpn: ['h2', 'http/1.1'],
+      backends: [
+        { port: 3001, protocol: 'h1' },
+        { port: 3002, protocol: 'both' },
+      ],
+    },
+  ],
+  [
+    '--alpn http/1.1 --tls-cert a --tls-key b --forwarded 3001',
+    { ...OFFERING_H2, ...EVERY, alpn: ['http/1.1'], forwarded: 'x' },
+  ],
   [
     '--tls-min-version 1.3 --tls-cert a --tls-key b 3001',
     { listen: [{ port: 8080, tls: true }], tls: [{ cert: 'a', key: 'b' }], tlsMinVersion: '1.3' },

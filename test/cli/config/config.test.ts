@@ -52,6 +52,10 @@ const same: [given: object, line: string][] = [
   [{ backends: 1, grace: 5000, headTimeout: '1s', maxFields: 5 }, '1 --grace 5s --head-timeout 1000 --max-fields 5'],
   [{ backends: 1, http2: 'pass' }, '1 --http2 pass'],
   [
+    { backends: ['1', { port: 2, protocol: 'both' }], tls: { cert: '/a', key: '/b' }, alpn: ['h2', 'http/1.1'] },
+    '1 2,protocol=both --tls-cert /a --tls-key /b --alpn h2,http/1.1',
+  ],
+  [
     { backends: 1, maxConnectionsPerClient: 5, trust: '10.0.0.0/8' },
     '1 --max-connections-per-client 5 --trust 10.0.0.0/8',
   ],

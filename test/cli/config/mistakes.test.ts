@@ -28,6 +28,27 @@ const MISTAKES: [text: string, lines: string[]][] = [
   ['{"listen": [1, { "port": 2, "tls": true }], "backends": 3}', ['listen[1].tls: has no effect without tls']],
   ['{"tlsClientCa": "ca.pem", "backends": 3}', ['tlsClientCa: has no effect without tls']],
   ['{"tlsClientVerify": "optional", "backends": 3}', ['tlsClientVerify: has no effect without tlsClientCa']],
+  ['{"alpn": [], "tls": { "cert": "a", "key": "b" }, "backends": 3}', ['alpn: expected h2 or http/1.1, got a list']],
+  ['{"alpn": "http/1.1", "backends": 3}', ['alpn: has no effect without tls']],
+  [
+    '{"backends": "3,protocol=h2", "routes": { "path": "/a", "backends": { "port": 4, "protocol": "both" } }}',
+    ['backends.protocol: has no effect without alpn h2', 'routes.backends.protocol: has no effect without alpn h2'],
+  ],
+  [
+    `{"alpn": "h2", "tls": { "cert": "a", "key": "b" }, "forwarded": true, "health": "/h", "backends": 1,
+      "pools": {
+        "a": { "backends": [{ "port": 2, "protocol": "h2" }], "sticky": true, "retries": 1 },
+        "b": { "backends": [{ "port": 3, "protocol": "h2" }], "health": "tcp" },
+        "c": { "backends": [{ "port": 4, "protocol": "h2" }], "health": "/h,port=9" }
+      },
+      "routes": [{ "host": "a", "pool": "a" }, { "host": "b", "pool": "b" }, { "host": "c", "pool": "c" }]}`,
+    [
+      'alpn: expected no h2 with forwarded, as requests in HTTP/2 pass unread',
+      'alpn: expected no h2 with sticky, as requests in HTTP/2 pass unread',
+      'alpn: expected no h2 with retries, as requests in HTTP/2 pass unread',
+      'pools.a.backends[0].protocol: expected a health check by tcp or on a port of its own, as others are HTTP/1.1',
+    ],
+  ],
   ['{"tlsMinVersion": "1.3", "backends": 3}', ['tlsMinVersion: has no effect without tls']],
   [
     '{"listen": { "port": 1, "tls": false }, "tls": { "cert": "a", "key": "b" }, "backends": 3}',
@@ -84,7 +105,7 @@ const MISTAKES: [text: string, lines: string[]][] = [
   [
     '{"backends": [{"__proto__": {"port": 1}}]}',
     [
-      'backends[0].__proto__: unknown option (expected port, host, path, dns, srv, id, weight, maxConnections, backup, tls, sendProxy or hostHeader)',
+      'backends[0].__proto__: unknown option (expected port, host, path, dns, srv, id, weight, maxConnections, backup, tls, sendProxy, hostHeader or protocol)',
       'backends[0]: expected a port, path, dns or srv, got none',
     ],
   ],

@@ -42,6 +42,14 @@ describe('a JS module', () => {
     expect(Object.keys(config.hooks)).toEqual(['lookup'])
   })
 
+  test.each(['lookup', 'modify'])('with %s cannot offer HTTP/2, whose requests it would not see', async (hook) => {
+    const settings = "{ backends: '3001,protocol=both', alpn: 'h2', tls: { cert: 'a', key: 'b' } }"
+    const file = write('badass.mjs', `export default ${settings}\nexport const ${hook} = () => undefined`)
+    expect(await refusal(file)).toEqual([
+      `alpn: expected no h2 with the hook ${hook}, as requests in HTTP/2 pass unread`,
+    ])
+  })
+
   const WRONG: [name: string, text: string, lines: string[]][] = [
     ['a.mjs', 'export default 5', ['expected an object of settings, got 5']],
     ['a.mjs', 'export default { backends: [, 1] }', [`backends[0]: expected ${TARGETS}, or an object, got undefined`]],

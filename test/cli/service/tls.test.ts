@@ -139,7 +139,7 @@ test('counts failed handshakes, and prints each reason once', async () => {
   expect(logged.all).toHaveLength(1)
   expect(said.all).toEqual([
     'TLS handshake with 127.0.0.1 failed: the TLS version of the client is too old (ERR_SSL_UNSUPPORTED_PROTOCOL)',
-    'TLS handshake with 127.0.0.1 failed: the client does not offer http/1.1 (ERR_SSL_NO_APPLICATION_PROTOCOL)',
+    'TLS handshake with 127.0.0.1 failed: no common protocol in ALPN (ERR_SSL_NO_APPLICATION_PROTOCOL)',
     // If the client has already left, its address is unknown.
     expect.stringMatching(
       /^TLS handshake with .+ failed: the client refused the certificate: unknown issuer \(ERR_SSL_TLSV1_ALERT_UNKNOWN_CA\)$/,
