@@ -41,7 +41,7 @@ export default defineConfig({
             'test/cli/{admin,config}/**/*.test.ts',
             'test/{ip,rooms}.test.ts',
           ],
-          exclude: ['test/cli/admin/page.test.ts', ...mocked, ...slow],
+          exclude: ['test/cli/admin/page/**', ...mocked, ...slow],
           // A process for each file, with modules of its own, would take a third more CPU time.
           isolate: false,
         },
@@ -56,7 +56,7 @@ export default defineConfig({
             'test/{e2e,examples}/**/*.test.ts',
             'test/cli/{listening,service,workers}/**/*.test.ts',
             'test/cli/*.test.ts',
-            'test/cli/admin/page.test.ts',
+            'test/cli/admin/page/*.test.ts',
             'test/package.test.ts',
           ],
           exclude: smoke,

@@ -74,9 +74,11 @@ test('the admin page shows each visitor at its backend, and a drain only turns a
   const watch = new PageWatch(page)
   await page.goto(service.adminUrl!)
   // Each visitor has a WebSocket open.
-  for (const { home } of [one, other]) await rowSays(page, home, 'connections', '1')
-  const [row] = await page.$$(`#backends tr:nth-child(${IDS.indexOf(one.home) + 1})`)
-  await (await row!.$('[data-part=toggle]'))!.click()
+  for (const { home } of [one, other]) await rowSays(page, home, 'open', '1')
+  const row = `.row:nth-child(${IDS.indexOf(one.home) + 1})`
+  await page.click(`${row} [data-part=toggle]`)
+  await page.click('.details [data-part=toggle]')
+  await page.click('#confirm-ok')
   await rowSays(page, one.home, 'state', 'draining')
   const home = one.home
   await one.reload()

@@ -18,7 +18,7 @@ test('serves the page and every file that it names', async () => {
   expect([page.status, page.headers['content-type']]).toEqual([200, 'text/html; charset=utf-8'])
   const html = page.body.toString()
   expect(html).toBe(readFileSync(new URL('page.html', folder), 'utf8'))
-  const named = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path]) => `/${path}`)
+  const named = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path]) => `/${path!.replace(/#.*/, '')}`)
   expect(named).toContain('/static/page.js')
   const scripts = readdirSync(folder).filter((name) => name.endsWith('.js'))
   for (const name of scripts) {

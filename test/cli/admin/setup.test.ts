@@ -47,6 +47,7 @@ test('/api/setup tells pools, routes in order, listeners and certificates', asyn
     ],
   })
   expect(setup).toEqual({
+    requests: 'every',
     pools: [
       { name: 'default', algorithm: 'hash', key: 'path', backends: 2, options: { retries: '2' } },
       {
@@ -77,6 +78,7 @@ test('/api/setup tells pools, routes in order, listeners and certificates', asyn
 
 test('/api/setup of the smallest config', async () => {
   expect(await setupFor({ backends: '3001', health: 'tcp' })).toEqual({
+    requests: 'first',
     pools: [{ name: 'default', algorithm: 'round-robin', health: 'tcp, every 2s', backends: 1, options: {} }],
     routes: [],
     listeners: [{ url: 'https://*:443/', tls: true, proxyProtocol: false }],

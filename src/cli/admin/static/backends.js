@@ -1,205 +1,239 @@
-import { act, confirmReset, say } from './actions.js'
-import { colorOf, dark } from './colors.js'
-import { ago, bytes, count, countStates, duration, perSecond, plural } from './format.js'
+import { CONDITIONS, isColumn, isRisingFirst, matcherOf, sorted } from './columns.js'
+import { Details } from './details.js'
+import { at, attribute, hide, make, put } from './dom.js'
+import { count, countStates } from './format.js'
+import { Group } from './group.js'
+import { latest } from './history.js'
+import { outliersOf } from './outliers.js'
+import { goTo, placeOf } from './place.js'
+import { Row } from './row.js'
+import { pointsOf } from './spark.js'
 
-const at = (id) => document.getElementById(id)
-/** Number of backends from which the search box is shown. */
-const FILTER_FROM = 9
+/** From this number of backends on, the pools are closed at first. */
+const CLOSED_FROM = 200
+/** The top of the small lines is at least this many seconds, so that noise looks like noise. */
+const LEAST_TOP_S = 0.1
 
-/** One row of the table. It is updated in place, so that it keeps the focus. */
-class Row {
-  element
-  #parts
-  #backend
-
-  constructor(id, changed, pointedAt) {
-    this.element = at('row').content.firstElementChild.cloneNode(true)
-    const parts = [...this.element.querySelectorAll('[data-part]')]
-    this.#parts = Object.fromEntries(parts.map((part) => [part.dataset.part, part]))
-    this.#put('id', id)
-    this.#parts.id.title = id
-    this.#parts.toggle.onclick = async () => {
-      const { drainedBy } = this.#backend
-      const action = drainedBy.includes('operator') ? 'ready' : 'drain'
-      const back = drainedBy.includes('check') ? 'stays drained, because its health checks say so' : 'is back'
-      const done = action === 'drain' ? 'is draining: it keeps its clients and takes no new ones' : back
-      if (await act(id, action)) say(`${id} ${done}`)
-      changed()
-    }
-    this.#parts.reset.onclick = async () => {
-      if (!(await this.#isMeant())) return
-      const answer = await act(id, 'kill')
-      if (answer) say(`${plural(answer.reset, 'connection')} of ${id} ${answer.reset === 1 ? 'was' : 'were'} reset`)
-      changed()
-    }
-    for (const name of ['mouseenter', 'focusin']) this.element.addEventListener(name, () => pointedAt(id))
-    for (const name of ['mouseleave', 'focusout']) this.element.addEventListener(name, () => pointedAt(undefined))
-  }
-
-  /** `figures`: its rates per second. `now`: ms since 1970 by the server's clock. */
-  fill(backend, figures, now) {
-    this.#backend = backend
-    const { id, address, source, weight, effectiveWeight } = backend
-    const share = effectiveWeight < weight && `slow start ${Math.round((100 * effectiveWeight) / weight)} %`
-    this.#parts.key.style.background = colorOf(id)
-    const about = [
-      address !== id && address,
-      source,
-      weight !== 1 && (weight ? `weight ${weight}` : 'returning only'),
-      share,
-    ]
-    this.#put('address', about.filter(Boolean).join(' · '))
-    this.#fillState(now)
-    this.#fillConnections()
-    this.#put('rate', figures.rate === null ? '–' : `${perSecond(figures.rate)}/s`)
-    this.#put('in', figures.in === null ? '–' : `${bytes(figures.in)}/s`)
-    this.#put('out', figures.out === null ? '–' : `${bytes(figures.out)}/s`)
-    this.#put('read', `${bytes(backend.bytesRead)} in all`)
-    this.#put('written', `${bytes(backend.bytesWritten)} in all`)
-    this.#fillError(now)
-    this.#fillButtons()
-  }
-
-  /** The text that the search matches. */
-  get words() {
-    const { id, address, source = '' } = this.#backend
-    return [id, address, source, this.element.dataset.state].join(' ').toLowerCase()
-  }
-
-  #fillState(now) {
-    const { state, draining, drainingSince, drainedBy, ejectedUntil, backup, since, retryAt } = this.#backend
-    const seconds = retryAt === undefined ? undefined : Math.ceil((retryAt - now) / 1000)
-    const probe = seconds === undefined ? '' : seconds > 0 ? ` · probe in ${duration(seconds)}` : ' · probing'
-    const ejected = `ejected for ${duration(Math.max(0, Math.ceil((ejectedUntil - now) / 1000)))}`
-    const isOut = state === 'down' || ejectedUntil !== undefined
-    this.element.dataset.state = isOut ? 'down' : draining ? 'draining' : 'up'
-    this.#parts.state.dataset.state = this.element.dataset.state
-    const drained = drainedBy.includes('check') ? 'draining by its health check' : 'draining'
-    this.#put('state', state === 'down' ? `down${probe}` : ejectedUntil ? ejected : draining ? drained : 'up')
-    this.#parts.backup.hidden = !backup
-    const alsoDraining = state === 'down' && draining ? ', draining' : ''
-    const shownSince = this.element.dataset.state === 'draining' ? drainingSince : since
-    this.#put('since', `for ${duration((now - shownSince) / 1000)}${alsoDraining}`)
-  }
-
-  #fillConnections() {
-    const { connections, maxConnections, total } = this.#backend
-    const limited = maxConnections !== null
-    this.#put('connections', limited ? `${count(connections)} / ${count(maxConnections)}` : count(connections))
-    this.#put('total', `${count(total)} in all`)
-    this.#parts.meter.hidden = !limited
-    if (!limited) return
-    const share = maxConnections > 0 ? Math.min(1, connections / maxConnections) : 1
-    this.#parts.level.style.width = `${(share * 100).toFixed(1)}%`
-    this.#parts.meter.classList.toggle('full', share >= 0.9)
-  }
-
-  #fillError(now) {
-    const { lastError, failures } = this.#backend
-    this.#put('error', lastError ? lastError.message : '')
-    this.#parts.error.title = lastError?.message ?? ''
-    const failed = failures > 0 && plural(failures, 'failed connect')
-    const age = lastError && ago((now - lastError.at) / 1000)
-    this.#put('failures', [age, failed].filter(Boolean).join(' · '))
-    this.element.querySelector('.trouble').classList.toggle('none', !lastError && failures === 0)
-  }
-
-  #fillButtons() {
-    const { id, drainedBy, connections } = this.#backend
-    const { toggle, reset } = this.#parts
-    const isDrained = drainedBy.includes('operator')
-    this.#put('toggle', isDrained ? 'Bring back' : 'Drain')
-    toggle.setAttribute('aria-label', `${toggle.textContent} ${id}`)
-    toggle.title = isDrained ? 'Let it take new clients again' : 'Keep its clients, take no new ones'
-    reset.disabled = connections === 0
-    reset.title = connections === 0 ? 'No connection is open' : 'Reset its open connections'
-    reset.setAttribute('aria-label', `Reset the connections of ${id}`)
-  }
-
-  #isMeant() {
-    const { id, connections, draining } = this.#backend
-    const what = connections === 1 ? 'the one open connection' : `${count(connections)} open connections`
-    const where = draining
-      ? 'Their clients may come back, to other backends.'
-      : 'Clients that come back may be sent here again: drain it first to prevent that.'
-    return confirmReset(`Reset ${what} of ${id}?`, `What is under way on them is lost. ${where}`)
-  }
-
-  #put(part, text) {
-    const element = this.#parts[part]
-    if (element.textContent !== text) element.textContent = text
-  }
-}
-
+/** The table of backends: by pool, sorted, filtered, one of them open. */
 export class Backends {
   #rows = new Map()
+  #groups = new Map()
+  #chips = new Map()
+  /** Pools that the user opened or closed. */
+  #toggled = new Map()
   #history
-  #changed
-  #pointedAt
-  #state
+  #traffic
+  #now = 0
+  #items = []
+  #outliers = new Map()
+  /** Rank of each id in the order of the last time it was sorted. */
+  #ranks = new Map()
+  #details
+  #isUnderMouse = false
+  #points = { times: undefined, points: [] }
 
-  /** `changed` is called after an action, `pointedAt` with the id of the row under the pointer. */
-  constructor(history, changed, pointedAt) {
+  /** `changed` is called after an action. */
+  constructor(history, traffic, changed) {
     this.#history = history
-    this.#changed = changed
-    this.#pointedAt = pointedAt
-    at('filter').oninput = () => this.#filter()
-    dark.addEventListener('change', () => this.#state && this.show(this.#state))
-  }
-
-  show(state) {
-    this.#state = state
-    const ids = new Set(state.backends.map(({ id }) => id))
-    for (const [id, row] of this.#rows) {
-      if (ids.has(id)) continue
-      row.element.remove()
-      this.#rows.delete(id)
+    this.#traffic = traffic
+    this.#details = new Details(traffic, changed, () => this.open(''))
+    at('filter').oninput = () => {
+      goTo({ filter: at('filter').value })
+      this.#draw()
     }
-    let before = null
-    for (const backend of state.backends) {
-      const row = this.#rows.get(backend.id) ?? new Row(backend.id, this.#changed, this.#pointedAt)
-      this.#rows.set(backend.id, row)
-      const place = before ? before.nextElementSibling : at('backends').firstElementChild
-      if (place !== row.element) at('backends').insertBefore(row.element, place)
-      before = row.element
-      row.fill(backend, this.#figures(backend.id), state.time)
+    at('grouped').onchange = () => {
+      goTo({ flat: at('grouped').checked ? '' : '1' })
+      this.#draw(true)
     }
-    at('summary').textContent = summary(state)
-    at('filter').hidden = state.backends.length < FILTER_FROM
-    this.#filter()
-  }
-
-  #figures(id) {
-    // A backend added since the last sample has no figures.
-    const { rate, in: read, out } = this.#history.backends.get(id) ?? { rate: [], in: [], out: [] }
-    return { rate: this.#history.mean(rate), in: this.#history.mean(read), out: this.#history.mean(out) }
-  }
-
-  #filter() {
-    const wanted = at('filter').hidden ? '' : at('filter').value.trim().toLowerCase()
-    let shown = 0
-    for (const row of this.#rows.values()) {
-      row.element.hidden = !row.words.includes(wanted)
-      if (!row.element.hidden) shown++
+    for (const head of this.#heads()) head.querySelector('button').onclick = () => this.#sortBy(head.dataset.sort)
+    for (const name of ['', ...CONDITIONS.toReversed()]) this.#addChip(name)
+    // A finger leaves no pointer behind.
+    at('backends').onpointerenter = ({ pointerType }) => {
+      this.#isUnderMouse = pointerType === 'mouse'
     }
-    at('empty').hidden = shown > 0
-    at('empty').textContent = wanted
-      ? 'None of them matches.'
-      : 'No backends: every client gets a 503 until there is one.'
-    document.querySelector('table').hidden = shown === 0
+    at('backends').onpointerleave = () => {
+      this.#isUnderMouse = false
+    }
   }
-}
 
-function summary({ backends, removed, counters }) {
-  const { up, draining, ejected, down } = countStates(backends)
-  const open = removed.reduce((sum, { connections }) => sum + connections, 0)
-  const parts = [
-    backends.length > 0 && `${up} up`,
-    draining > 0 && `${draining} draining`,
-    ejected > 0 && `${ejected} ejected`,
-    down > 0 && `${down} down`,
-    counters.queued > 0 && `${plural(counters.queued, 'request')} waiting`,
-    open > 0 && `${plural(open, 'connection')} to removed backends`,
-  ]
-  return parts.filter(Boolean).join(' · ')
+  /** `now`: ms since 1970 by the server's clock. */
+  show(items, now) {
+    const { past } = this.#history
+    this.#now = now
+    this.#items = items
+    const pools = Map.groupBy(this.#items, ({ pool }) => pool)
+    this.#outliers = new Map([...pools.values()].flatMap((items) => [...outliersOf(items)]))
+    if (past && past.times !== this.#points.times) this.#points = { times: past.times, points: pointsOf(past.times) }
+    const ids = new Set(items.map(({ backend }) => backend.id))
+    for (const id of this.#rows.keys()) if (!ids.has(id)) this.#rows.delete(id)
+    if (placeOf('open') && !ids.has(placeOf('open'))) this.open('')
+    else this.#draw()
+  }
+
+  /** Reads again what the address says. */
+  restore() {
+    at('filter').value = placeOf('filter')
+    at('grouped').checked = placeOf('flat') === ''
+    if (this.#now) this.#draw(true)
+  }
+
+  /** Opens the details of a backend, and brings it into view. '' closes them. */
+  open(id, isFar = false) {
+    if (isFar) goTo({ view: '', filter: '', state: '', open: id }, true)
+    else goTo({ open: id })
+    const item = this.#items.find(({ backend }) => backend.id === id)
+    if (isFar && item) this.#toggled.set(item.pool, true)
+    if (isFar) this.restore()
+    else this.#draw()
+    if (isFar) this.#rows.get(id)?.element.scrollIntoView({ block: 'center' })
+  }
+
+  /** Fetches what is new about the open backend. */
+  async load() {
+    if (placeOf('open')) await this.#details.load()
+  }
+
+  #heads() {
+    return document.querySelectorAll('#backends thead [data-sort]')
+  }
+
+  #sortBy(name) {
+    const [column, direction] = placeOf('sort').split('.')
+    const first = isRisingFirst(name) ? 'up' : 'down'
+    const second = first === 'up' ? 'down' : 'up'
+    // The third time returns to the order of the config.
+    const next = column !== name ? first : direction === first ? second : undefined
+    goTo({ sort: next && `${name}.${next}` })
+    this.#draw(true)
+  }
+
+  #addChip(name) {
+    const number = make('b')
+    const label = name === '' ? 'all' : name
+    const button = make('button', { type: 'button', data: { state: name } }, number, ` ${label}`)
+    button.onclick = () => {
+      goTo({ state: name })
+      this.#draw(true)
+    }
+    this.#chips.set(name, { button, number })
+    at('states').append(button)
+  }
+
+  /** `isAsked`: the user asked for it, so rows may move. */
+  #draw(isAsked = false) {
+    const filter = placeOf('filter').trim()
+    const condition = placeOf('state')
+    const items = this.#inOrder(isAsked)
+    const matches = matcherOf(filter, condition)
+    const matching = items.filter(matches)
+    this.#drawControls(condition)
+    this.#drawGroups(items, matching, filter !== '' || condition !== '')
+    hide(at('backends'), matching.length === 0)
+    hide(at('empty'), matching.length > 0)
+    const none = 'No backends: every client gets a 503 until there is one.'
+    put(at('empty'), items.length > 0 ? 'None of them matches.' : none)
+  }
+
+  /** While the pointer or the focus is on the rows, they stay where they are: a click must not hit another backend. */
+  #inOrder(isAsked) {
+    const [column, direction] = placeOf('sort').split('.')
+    for (const head of this.#heads()) {
+      const isSorted = head.dataset.sort === column
+      attribute(head, 'aria-sort', isSorted ? (direction === 'up' ? 'ascending' : 'descending') : undefined)
+    }
+    const isHeld = !isAsked && isColumn(column) && this.#isUsed()
+    if (isHeld) {
+      const rankOf = ({ backend }) => this.#ranks.get(backend.id) ?? Number.POSITIVE_INFINITY
+      const ranked = this.#items.map((item) => [rankOf(item), item])
+      return ranked.sort(([a], [b]) => (a === b ? 0 : a - b)).map(([, item]) => item)
+    }
+    const items = sorted(this.#items, column, direction === 'up')
+    this.#ranks = new Map(items.map(({ backend }, i) => [backend.id, i]))
+    return items
+  }
+
+  #isUsed() {
+    return this.#isUnderMouse || [...at('backends').tBodies].some((body) => body.contains(document.activeElement))
+  }
+
+  #drawControls(condition) {
+    const counts = countStates(this.#items.map(({ backend }) => backend))
+    for (const [name, { button, number }] of this.#chips) {
+      const n = name === '' ? this.#items.length : counts[name]
+      put(number, count(n))
+      attribute(button, 'aria-pressed', name === condition)
+      hide(button, n === 0 && name !== '' && name !== condition)
+    }
+  }
+
+  #drawGroups(items, matching, isFiltered) {
+    const pools = Map.groupBy(items, ({ pool }) => pool)
+    hide(at('grouped').parentElement, pools.size < 2)
+    const isGrouped = pools.size > 1 && placeOf('flat') === ''
+    const names = isGrouped ? this.#namesOf(pools) : ['']
+    for (const [name, group] of this.#groups) {
+      if (names.includes(name)) continue
+      group.element.remove()
+      this.#groups.delete(name)
+    }
+    for (const name of names) {
+      const all = isGrouped ? pools.get(name) : items
+      const shown = isGrouped ? matching.filter(({ pool }) => pool === name) : matching
+      this.#groupOf(name).show(shown, all, {
+        p99: latest(this.#poolSeries(name)?.firstByte.p99),
+        isOpen: isGrouped ? this.#isOpen(name, isFiltered) : undefined,
+        rowOf: this.#rowMaker(all),
+      })
+    }
+  }
+
+  /** Pools in the order of the config, which sorting does not change. */
+  #namesOf(pools) {
+    const names = [...new Set(this.#items.map(({ pool }) => pool))]
+    return names.filter((name) => pools.has(name))
+  }
+
+  #poolSeries(name) {
+    const pools = this.#history.past?.pools
+    return pools && Object.hasOwn(pools, name) ? pools[name] : undefined
+  }
+
+  #groupOf(name) {
+    let group = this.#groups.get(name)
+    if (!group) {
+      group = new Group(name, {
+        toggle: () => {
+          this.#toggled.set(name, !this.#isOpen(name, false))
+          this.#draw()
+        },
+        choose: () => this.#traffic.choose(`pool:${name}`),
+        redraw: () => this.#draw(),
+      })
+      this.#groups.set(name, group)
+      at('backends').append(group.element)
+    }
+    return group
+  }
+
+  #isOpen(name, isFiltered) {
+    return isFiltered || (this.#toggled.get(name) ?? this.#items.length < CLOSED_FROM)
+  }
+
+  /** Makes the elements of an item: its row, and its details if it is open. */
+  #rowMaker(all) {
+    const tops = all.map(({ latencies }) => Math.max(...latencies.map((value) => value ?? 0)))
+    const most = Math.max(LEAST_TOP_S, ...tops)
+    const about = { now: this.#now, points: this.#points.points, most, outliers: this.#outliers }
+    const openId = placeOf('open')
+    return (item) => {
+      const { id } = item.backend
+      const row = this.#rows.get(id) ?? new Row(id, () => this.open(placeOf('open') === id ? '' : id))
+      this.#rows.set(id, row)
+      row.fill(item, about)
+      row.isOpen = id === openId
+      if (id !== openId) return [row.element]
+      this.#details.show(item, this.#items, this.#now)
+      return [row.element, this.#details.element]
+    }
+  }
 }

@@ -59,14 +59,42 @@ export function ago(seconds) {
   return seconds < 1 ? 'just now' : `${duration(seconds)} ago`
 }
 
-/** The number of backends that are up, draining or down. */
+/** A time to wait for, in seconds: '840 ms', '1.25 s'. */
+export function latency(seconds) {
+  if (seconds >= 99.5) return duration(seconds)
+  if (seconds >= 0.9995) return `${seconds.toFixed(seconds < 9.995 ? 2 : 1)}${NARROW}s`
+  const ms = seconds * 1000
+  return `${ms > 0 && ms < 9.95 ? ms.toFixed(1) : Math.round(ms)}${NARROW}ms`
+}
+
+/** The buckets of the histograms end there, in seconds: a longer time is not known. */
+const MOST_S = { firstByte: 5, whole: 10 }
+
+export function firstByte(seconds) {
+  return seconds >= MOST_S.firstByte ? `≥${NARROW}${MOST_S.firstByte}${NARROW}s` : latency(seconds)
+}
+
+export function wholeRequest(seconds) {
+  return seconds >= MOST_S.whole ? `≥${NARROW}${MOST_S.whole}${NARROW}s` : latency(seconds)
+}
+
+/** The time of day of ms since 1970. */
+export function clock(ms) {
+  return new Date(ms).toLocaleTimeString('en-GB')
+}
+
+/** Whether a backend is 'up', 'draining', 'ejected' or 'down': the one that matters most. */
+export function conditionOf({ state, draining, ejectedUntil }) {
+  if (state === 'down') return 'down'
+  if (ejectedUntil) return 'ejected'
+  return draining ? 'draining' : 'up'
+}
+
+/** The number of backends in each condition. */
 export function countStates(backends) {
-  const down = backends.filter(({ state }) => state === 'down').length
-  const ejected = backends.filter(({ state, ejectedUntil }) => state === 'up' && ejectedUntil).length
-  const draining = backends.filter(
-    ({ state, draining, ejectedUntil }) => state === 'up' && !ejectedUntil && draining,
-  ).length
-  return { up: backends.length - down - ejected - draining, draining, ejected, down }
+  const counts = { up: 0, draining: 0, ejected: 0, down: 0 }
+  for (const backend of backends) counts[conditionOf(backend)]++
+  return counts
 }
 
 export function plural(n, one, many = `${one}s`) {

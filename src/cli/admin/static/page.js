@@ -1,124 +1,51 @@
-import { keepToken } from './actions.js'
+import { Attention } from './attention.js'
 import { Backends } from './backends.js'
-import { ago, bytes, bytesParts, count, countStates, duration, perSecond, plural } from './format.js'
-import { Graphs } from './graphs.js'
+import { itemOf } from './columns.js'
+import { at, attribute, hide } from './dom.js'
+import { Head } from './head.js'
 import { History } from './history.js'
+import { goTo, placeOf } from './place.js'
+import { Requests } from './requests.js'
+import { fetchSetup, Setup } from './setup.js'
+import { keepToken } from './token.js'
+import { Traffic } from './traffic.js'
 
 const EVERY_MS = 1_000
 const TIMEOUT_MS = 4_000
-const at = (id) => document.getElementById(id)
+/** Polls between two of what changes less often. */
+const SAMPLES_EVERY = 2
+const REQUESTS_EVERY = 5
+const SETUP_EVERY = 30
+const VIEWS = ['backends', 'requests', 'setup']
 
 const past = new History()
-const graphs = new Graphs(past)
-const backends = new Backends(
-  past,
-  () => poll(),
-  (id) => graphs.focus(id),
+const head = new Head()
+const traffic = new Traffic(past)
+const backends = new Backends(past, traffic, () => poll())
+const requests = new Requests()
+const setup = new Setup()
+const attention = new Attention(
+  (id) => backends.open(id, true),
+  () => goTo({ view: 'setup' }, true),
 )
 
-/** The last answer and its time. */
-let last
-let heardAt = performance.now()
-/** When failures last rose, by the server's clock, in ms. */
-let failedAt = Number.NEGATIVE_INFINITY
+/** The last answers. */
+let state
+let config = {}
+let polls = 0
 let isPolling = false
 let timer
+let view
 
-/** Failures so far, by name. */
-function failuresOf({ counters: { connectFailures, badHeads, outcomes } }) {
-  return [
-    [connectFailures, 'connect'],
-    [badHeads, 'bad head'],
-    [outcomes.NO_DESTINATION + outcomes.LOOKUP_FAILED, 'without a backend', 'without a backend'],
-  ]
-}
+const viewOf = () => (VIEWS.includes(placeOf('view')) ? placeOf('view') : 'backends')
 
-function sumOf(failures) {
-  return failures.reduce((sum, [n]) => sum + n, 0)
-}
-
-function show(state) {
-  heardAt = performance.now()
-  if (last && sumOf(failuresOf(state)) > sumOf(failuresOf(last))) failedAt = state.time
-  last = state
-  past.push(state)
-  document.body.classList.remove('stale')
-  at('lost').hidden = true
-  at('version').textContent = state.version
-  at('uptime').textContent = duration(state.uptime)
-  showHealth(state)
-  showTiles(state)
-  backends.show(state)
-  graphs.show()
-}
-
-function showHealth({ draining, backends, counters }) {
-  badge(...(draining ? ['draining', 'draining'] : healthOf(backends)))
-  at('draining').hidden = !draining
-  if (!draining) return
-  const left = counters.open > 0 ? `${plural(counters.open, 'connection')} left` : 'no connection left'
-  at('draining').textContent =
-    `badass is shutting down: it takes no new clients and lets the present ones finish; ${left}.`
-}
-
-function healthOf(backends) {
-  const { up, draining } = countStates(backends)
-  if (backends.length === 0) return ['down', 'no backends']
-  if (up === backends.length) return ['up', 'all up']
-  if (up > 0) return ['draining', `${up} of ${backends.length} up`]
-  return ['down', draining > 0 ? 'no backend takes new clients' : 'all backends are down']
-}
-
-function badge(state, text) {
-  at('health').dataset.state = state
-  put('health', text)
-  document.title = `badass: ${text}`
-}
-
-function showTiles(state) {
-  const { counters, time } = state
-  const rate = past.mean(past.all.rate)
-  tile(
-    'open',
-    [count(counters.open)],
-    `peak of ${count(Math.max(counters.open, past.max(past.all.open)))} in five minutes`,
-  )
-  tile('rate', [rate === null ? '–' : perSecond(rate), '/s'], `${count(counters.accepted)} accepted in all`)
-  tileOfBytes('in', past.mean(past.all.in), counters.bytesRead)
-  tileOfBytes('out', past.mean(past.all.out), counters.bytesWritten)
-  const failures = failuresOf(state)
-  tile('failures', [count(sumOf(failures))], failures.map((one) => plural(...one)).join(' · '))
-  at('tile-failures').classList.toggle('hot', time - failedAt < 60_000)
-}
-
-function tileOfBytes(name, rate, total) {
-  const [number, unit] = rate === null ? ['–', 'B'] : bytesParts(rate)
-  tile(name, [number, `${unit}/s`], `${bytes(total)} in all`)
-}
-
-function tile(name, [number, unit = ''], note) {
-  const element = at(`tile-${name}`)
-  const small = document.createElement('small')
-  small.textContent = unit
-  element.querySelector('.figure').replaceChildren(number, small)
-  element.querySelector('.note').textContent = note
-}
-
-function put(id, text) {
-  if (at(id).textContent !== text) at(id).textContent = text
-}
-
-/** Shows that the data is outdated, and why. */
-function lose(error) {
-  const seconds = (performance.now() - heardAt) / 1000
-  const why =
-    error instanceof TypeError ? 'it does not answer' : error.name === 'TimeoutError' ? 'it is too slow' : error.message
-  badge('down', 'connection lost')
-  document.body.classList.add('stale')
-  at('lost').hidden = false
-  // The text for screen readers does not change with every attempt.
-  put('why', `No connection to badass: ${why}. Trying again…`)
-  put('heard', last ? `What you see is from ${ago(seconds)}.` : '')
+function show() {
+  head.show(state, config)
+  traffic.offer([...new Set(state.backends.map(({ pool }) => pool ?? 'default'))])
+  const items = state.backends.map((backend) => itemOf(backend, past.past, config.requests === 'first'))
+  attention.show(items, past.past, config.certificates ?? [], state.time)
+  backends.show(items, state.time)
+  setup.show(config, state.time)
 }
 
 async function fetchState() {
@@ -127,19 +54,68 @@ async function fetchState() {
   return response.json()
 }
 
+/** Fetches what is due besides the state. What fails is tried again the next time. */
+async function fetchMore() {
+  const is = (every) => polls % every === 0
+  const due = []
+  if (is(SAMPLES_EVERY))
+    due.push(
+      past.load().then(() => traffic.load()),
+      backends.load(),
+    )
+  if (is(SETUP_EVERY))
+    due.push(
+      fetchSetup().then((answer) => {
+        config = answer ?? config
+      }),
+    )
+  if (is(REQUESTS_EVERY) && view === 'requests' && state) due.push(requests.load(state.time))
+  polls++
+  await Promise.allSettled(due)
+}
+
 async function poll() {
   if (isPolling || document.hidden) return
   isPolling = true
   clearTimeout(timer)
   const began = performance.now()
-  const state = await fetchState().catch(lose)
+  const [answer] = await Promise.all([fetchState().catch((error) => head.lose(error)), fetchMore()])
   isPolling = false
   timer = setTimeout(poll, Math.max(100, EVERY_MS - (performance.now() - began)))
-  if (state) show(state)
+  if (!answer) return
+  state = answer
+  show()
 }
 
-keepToken()
-addEventListener('hashchange', keepToken)
+/** Shows what the address says. */
+function restore() {
+  const before = view
+  view = viewOf()
+  for (const name of VIEWS) hide(at(`view-${name}`), name !== view)
+  hide(at('traffic'), view === 'setup')
+  for (const link of document.querySelectorAll('nav a')) {
+    attribute(link, 'aria-current', link.dataset.view === view ? 'page' : undefined)
+  }
+  backends.restore()
+  requests.restore()
+  void traffic.load()
+  if (view === 'requests' && before !== view) void requests.load(state?.time ?? Date.now(), true)
+}
+
+for (const link of document.querySelectorAll('nav a')) {
+  link.onclick = (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return
+    event.preventDefault()
+    goTo({ view: link.dataset.view === 'backends' ? '' : link.dataset.view }, true)
+  }
+}
+addEventListener('openbackend', ({ detail }) => backends.open(detail, true))
+addEventListener('popstate', () => {
+  keepToken()
+  restore()
+})
 document.addEventListener('visibilitychange', poll)
 at('host').textContent = location.host
+keepToken()
+restore()
 void poll()
