@@ -126,7 +126,10 @@ function reads(options: AdminOptions): Route[] {
       requests: requests(),
     }
   })
-  const takeAll = async () => ({ ...(await takeSnapshot()), certificates: await certificates() })
+  const takeAll = async () => {
+    const [snapshot, all] = await Promise.all([takeSnapshot(), certificates()])
+    return { ...snapshot, certificates: all }
+  }
   const metrics = new Metrics(takeAll, workers ? () => workers.metrics() : processMetricsText)
   const serve = (name: string): Answer => {
     const asset = assets.get(name)

@@ -3,6 +3,7 @@ import { type CertificateStatus, mergeCertificates } from '../certificate-status
 import { show } from '../config/index.ts'
 import { mergeRecent, type RequestLists } from '../recent-requests.ts'
 import type { Fleet } from './fleet.ts'
+import type { Member } from './member.ts'
 import type { Action } from './messages.ts'
 
 /** Shows all workers to the admin page as one service. */
@@ -63,12 +64,12 @@ export class Overview implements Controls, Workers {
 
   /** The certificates that the workers use. */
   async certificates(): Promise<CertificateStatus[]> {
-    return mergeCertificates(await this.#fleet.askAll(this.#fleet.members, 'certificates'))
+    return mergeCertificates(await this.#fleet.askAll(this.#fleet.members.filter(isAwake), 'certificates'))
   }
 
   /** The slowest and the failed requests of all workers, also of those that are leaving. */
   async recent(): Promise<RequestLists> {
-    return mergeRecent(await this.#fleet.askAll(this.#fleet.configured, 'recent'))
+    return mergeRecent(await this.#fleet.askAll(this.#fleet.configured.filter(isAwake), 'recent'))
   }
 
   async setWeight(id: string, weight: number | undefined): Promise<void> {
@@ -113,4 +114,9 @@ function unknown(id: string): RangeError {
 
 function newestFirst(one: { at: number }, other: { at: number }): number {
   return other.at - one.at
+}
+
+/** A silent worker would delay each answer. */
+function isAwake({ isSilent }: Member): boolean {
+  return !isSilent
 }
