@@ -1,7 +1,7 @@
 import type { RouteOptions } from '../../index.ts'
 import { inPrecedence } from '../../router/index.ts'
 import type { CertificateStatus } from '../certificate-status.ts'
-import { type Config, type Pool, poolsOf } from '../config/index.ts'
+import { type Config, offersHttp2, type Pool, poolsOf } from '../config/index.ts'
 import type { Listener } from '../listening/index.ts'
 import { json } from './guards.ts'
 import type { Route } from './routes.ts'
@@ -35,6 +35,7 @@ function setupOf({ config, listeners }: InForce, certificates: readonly Certific
     listeners: listeners.map(({ url, isTls }) => ({
       url,
       tls: isTls,
+      ...(isTls && { alpn: config.alpn && offersHttp2(config) ? config.alpn : ['http/1.1'] }),
       proxyProtocol: config.proxyProtocol !== undefined,
     })),
     certificates: certificates.map((one) => ({

@@ -71,7 +71,7 @@ test('/api/setup tells pools, routes in order, listeners and certificates', asyn
       { path: '/api', pool: 'api', stripPrefix: true, basePath: '/v1' },
       { pool: 'default' },
     ],
-    listeners: [{ url: 'https://*:443/', tls: true, proxyProtocol: true }],
+    listeners: [{ url: 'https://*:443/', tls: true, alpn: ['http/1.1'], proxyProtocol: true }],
     certificates: [CERTIFICATE],
   })
 })
@@ -81,7 +81,7 @@ test('/api/setup of the smallest config', async () => {
     requests: 'first',
     pools: [{ name: 'default', algorithm: 'round-robin', health: 'tcp, every 2s', backends: 1, options: {} }],
     routes: [],
-    listeners: [{ url: 'https://*:443/', tls: true, proxyProtocol: false }],
+    listeners: [{ url: 'https://*:443/', tls: true, alpn: ['http/1.1'], proxyProtocol: false }],
     certificates: [CERTIFICATE],
   })
 })
@@ -103,4 +103,10 @@ test('a certificate that cannot be read has no dates, and no sample in the metri
     'badass_tls_certificate_not_after_timestamp_seconds{use="listener",file="/a.pem"} 2000.5',
     'badass_tls_certificate_not_after_timestamp_seconds{use="backend-ca",file="/b \\"1\\".pem"} 2000.5',
   ])
+})
+
+test('/api/setup tells what listeners with TLS offer by ALPN', async () => {
+  const tls = { cert: 'a.pem', key: 'a.key' }
+  const offered = { backends: '3001,protocol=both', tls, alpn: ['h2', 'http/1.1'] }
+  expect((await setupFor({ ...offered, requests: 'first' })).listeners).toMatchObject([{ alpn: ['h2', 'http/1.1'] }])
 })

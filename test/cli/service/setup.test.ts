@@ -53,7 +53,7 @@ test('/api/setup shows the certificates of listeners, clients and backends, each
     notAfter: endOf(certificate()),
     names: expect.arrayContaining(['localhost']),
   })
-  expect(listeners).toEqual([{ url: service.addresses[0], tls: true, proxyProtocol: false }])
+  expect(listeners).toEqual([{ url: service.addresses[0], tls: true, alpn: ['http/1.1'], proxyProtocol: false }])
   const metric = await scrape(service.adminUrl!, 'badass_tls_certificate_not_after_timestamp_seconds')
   expect(metric[`use="listener",file="${files.cert}"`]).toBe(endOf(certificate()) / 1_000)
   expect(Object.keys(metric)).toHaveLength(6)
