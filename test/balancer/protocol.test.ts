@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { BackendOptions, Balancer, Route } from '../../src/balancer/index.ts'
 import { parseHead } from '../../src/parser/index.ts'
 import { ProxyError } from '../../src/proxy/index.ts'
+import { NameServer } from '../helpers/dns.ts'
 import { Backend, connect, listen, type Peer } from '../helpers/net.ts'
 import { deferred } from '../helpers/promises.ts'
 import { startProxy } from '../helpers/proxy.ts'
@@ -125,6 +126,19 @@ it('a request in the queue does not wait behind those of another protocol', asyn
   peer.reset()
   await (await modern.next()).until(PREFACE)
   expect(balancer.queued).toBe(0)
+})
+
+it('the backends of a DNS name speak what the name says', async () => {
+  const names = await NameServer.start()
+  names.set('app.test', { A: ['10.0.0.1'] })
+  const dns = { servers: [names.address] }
+  const balancer = balancerOf({ backends: [{ dns: 'app.test', port: 1, protocol: 'h2', tls: true }], dns })
+  await balancer.resolved()
+  expect([chooseHttp2(balancer, 1), chooseMany(balancer, 1)]).toEqual([['10.0.0.1:1'], [undefined]])
+  const { tls } = lookUp(balancer, preface(), CLIENT)!
+  expect(tls).toEqual({ servername: 'app.test', ALPNProtocols: ['h2'] })
+  balancer.update({ backends: [{ dns: 'app.test', port: 1, protocol: 'both', tls: true }], dns })
+  expect([chooseHttp2(balancer, 1), chooseMany(balancer, 1)]).toEqual([['10.0.0.1:1'], ['10.0.0.1:1']])
 })
 
 describe('a backend with TLS and HTTP/2 only', () => {

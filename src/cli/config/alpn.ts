@@ -77,8 +77,8 @@ function* targetMistakes(settings: Settings, place: string, nameOf: Given['nameO
     yield `${place}: expected a target without protocol=h2 for http/1.1, got none`
   }
   for (const [path, { protocol }, { health }] of targetsOf(settings)) {
-    const isHttp = health && health.type !== 'tcp' && health.port === undefined
-    if (protocol !== 'h2' || !isHttp) continue
+    if (protocol !== 'h2' || !health || health.port !== undefined) continue
+    if ((health.type ?? (health.path === undefined ? 'tcp' : 'http')) === 'tcp') continue
     yield `${nameOf([...path, 'protocol'])}: expected a health check by tcp or on a port of its own, as others are HTTP/1.1`
   }
 }

@@ -39,14 +39,18 @@ const MISTAKES: [text: string, lines: string[]][] = [
       "pools": {
         "a": { "backends": [{ "port": 2, "protocol": "h2" }], "sticky": true, "retries": 1 },
         "b": { "backends": [{ "port": 3, "protocol": "h2" }], "health": "tcp" },
-        "c": { "backends": [{ "port": 4, "protocol": "h2" }], "health": "/h,port=9" }
+        "c": { "backends": [{ "port": 4, "protocol": "h2" }], "health": "/h,port=9" },
+        "d": { "backends": [{ "port": 5, "protocol": "h2" }], "health": { "interval": "9s" } },
+        "e": { "backends": [{ "port": 6, "protocol": "h2" }], "health": { "type": "http" } }
       },
-      "routes": [{ "host": "a", "pool": "a" }, { "host": "b", "pool": "b" }, { "host": "c", "pool": "c" }]}`,
+      "routes": [{ "host": "a", "pool": "a" }, { "host": "b", "pool": "b" }, { "host": "c", "pool": "c" },
+        { "host": "d", "pool": "d" }, { "host": "e", "pool": "e" }]}`,
     [
       'alpn: expected no h2 with forwarded, as requests in HTTP/2 pass unread',
       'alpn: expected no h2 with sticky, as requests in HTTP/2 pass unread',
       'alpn: expected no h2 with retries, as requests in HTTP/2 pass unread',
       'pools.a.backends[0].protocol: expected a health check by tcp or on a port of its own, as others are HTTP/1.1',
+      'pools.e.backends[0].protocol: expected a health check by tcp or on a port of its own, as others are HTTP/1.1',
     ],
   ],
   ['{"tlsMinVersion": "1.3", "backends": 3}', ['tlsMinVersion: has no effect without tls']],
