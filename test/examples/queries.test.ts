@@ -10,7 +10,7 @@ import { OK } from '../helpers/proxy.ts'
 // Runs the queries of examples/operations with a real Prometheus that scrapes a real badass.
 
 /** The queries in order. Prometheus ignores their comments. */
-const [errors = '', latency = '', saturation = ''] = readExample('operations/queries.promql').split('\n\n')
+const [errors = '', latency = '', saturation = '', since = ''] = readExample('operations/queries.promql').split('\n\n')
 
 interface Answer {
   status: string
@@ -35,6 +35,7 @@ async function startAnswering(status: number) {
 }
 
 test.skipIf(!hasProgram('prometheus') && !process.env.CI)('tell which backend fails, is slow or is full', async () => {
+  const started = Date.now()
   const held = await Backend.start()
   const config = {
     listen: '127.0.0.1:0',
@@ -69,6 +70,13 @@ test.skipIf(!hasProgram('prometheus') && !process.env.CI)('tell which backend fa
   expect(Object.keys(seconds).sort()).toEqual(['bad bad', 'default good'])
   for (const one of Object.values(seconds)) expect(one).toBeGreaterThan(0)
   expect(await query(saturation, 'id')).toEqual({ good: 0, 'bad/bad': 0, 'gone/gone': 0, 'held/held': 0.25 })
+  // Here no backend takes a second, and the test no minute.
+  const soon = since.replace('> 1\n', '> 0\n').replace('[6h:1m]', '[5m:1s]')
+  let began: Record<string, number> = {}
+  // The step after the second scrape must have come.
+  while (Object.keys(began).length < 2) began = await query(soon, 'pool', 'backend')
+  expect(Object.keys(began).sort()).toEqual(['bad bad', 'default good'])
+  for (const one of Object.values(began)) expect(one).toBeGreaterThan(started / 1_000 - 1)
   peer.end(OK)
   client.end()
   expect(await client.ended()).toBe(OK)
