@@ -96,7 +96,7 @@ describe('docs/command.md', () => {
     const snapshot = { version: '', draining: false, workers: 1, restarts: 0, backends: [], removed: [], requests: [] }
     const counters = addUpServices([])
     const take = async () => ({ ...snapshot, counters, certificates: [] })
-    const names = [...String(await new Metrics(take, async () => '').text()).matchAll(/^# HELP (\S+)/gm)]
+    const names = [...(await new Metrics(take, async () => '').text()).join('').matchAll(/^# HELP (\S+)/gm)]
     const rows = [...page.matchAll(/^\| `(badass_\w+)` /gm)].map(([, name]) => name)
     expect(rows.sort()).toEqual(names.map(([, name]) => name).sort())
   })

@@ -6,7 +6,8 @@ import { isIP } from 'node:net'
 export interface Answer {
   readonly status: number
   readonly headers: http.OutgoingHttpHeaders
-  readonly body: string | Uint8Array
+  /** A long one is in slices. */
+  readonly body: string | Uint8Array | readonly Uint8Array[]
 }
 
 /** Returns an answer if the request must not go further. */

@@ -9,7 +9,7 @@ import { writeInSlices } from './text-format.ts'
 export class HistoryRoute {
   readonly #history: () => History
   /** Answers that are being made, by their first sample. Requests for the same share one. */
-  readonly #underWay = new Map<string, Promise<Buffer>>()
+  readonly #underWay = new Map<string, Promise<readonly Buffer[]>>()
 
   constructor(history: () => History) {
     this.#history = history
@@ -33,7 +33,7 @@ export class HistoryRoute {
     return answerOf(await writeInSlices(backendText(history, range, series)))
   }
 
-  async #all(history: History, range: Range): Promise<Buffer> {
+  async #all(history: History, range: Range): Promise<readonly Buffer[]> {
     const key = `${range.from} ${range.to}`
     const made =
       this.#underWay.get(key) ?? writeInSlices(historyText(history, range)).finally(() => this.#underWay.delete(key))
@@ -42,6 +42,6 @@ export class HistoryRoute {
   }
 }
 
-function answerOf(body: Buffer): Answer {
+function answerOf(body: readonly Buffer[]): Answer {
   return { status: 200, headers: { 'Content-Type': 'application/json' }, body }
 }

@@ -113,7 +113,7 @@ export class Metrics {
   }
 
   /** Clients are served meanwhile, however many backends there are. */
-  async text(): Promise<Buffer> {
+  async text(): Promise<readonly Buffer[]> {
     const [snapshot, ofProcesses] = await Promise.all([this.#take(), this.#ofProcesses()])
     return writeInSlices(allMetrics(snapshot, ofProcesses))
   }

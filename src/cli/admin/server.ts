@@ -1,4 +1,5 @@
 import http from 'node:http'
+import { pipeline, Readable } from 'node:stream'
 import type { ServiceCounters } from '../counters.ts'
 import type { RequestCounts } from '../request-counts.ts'
 import { actions } from './actions.ts'
@@ -98,14 +99,23 @@ function createListener(options: AdminOptions): http.RequestListener {
     return refusal ?? dispatch(routes, path, request)
   }
   return async (request, response) => {
-    const { status, headers, body } = await Promise.resolve(request)
+    const made = await Promise.resolve(request)
       .then(answer)
       .catch(() => refuse(500, 'internal error'))
-    response.writeHead(status, { ...HEADERS, ...headers, 'Content-Length': Buffer.byteLength(body) }).end(body)
+    send(response, made)
   }
 }
 
-function text(body: string | Uint8Array, status = 200, type = 'text/plain; charset=utf-8'): Answer {
+function send(response: http.ServerResponse, { status, headers, body }: Answer): void {
+  const slices = typeof body === 'string' || body instanceof Uint8Array ? [body] : body
+  const length = slices.reduce((sum, slice) => sum + Buffer.byteLength(slice), 0)
+  response.writeHead(status, { ...HEADERS, ...headers, 'Content-Length': length })
+  if (slices.length === 1) response.end(slices[0])
+  // To join megabytes, or to write them at once, would delay clients. One that leaves is no error.
+  else pipeline(Readable.from(slices), response, () => undefined)
+}
+
+function text(body: Answer['body'], status = 200, type = 'text/plain; charset=utf-8'): Answer {
   return { status, headers: { 'Content-Type': type }, body }
 }
 

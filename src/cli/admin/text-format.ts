@@ -27,8 +27,8 @@ function escapeLabel(value: string): string {
   return value.replace(/[\\"\n]/g, (one) => (one === '\n' ? '\\n' : `\\${one}`))
 }
 
-/** Joins the parts of a text. Other events are handled in between. */
-export async function writeInSlices(parts: Iterable<string>): Promise<Buffer> {
+/** Encodes a text in slices of many parts. Other events are handled in between. */
+export async function writeInSlices(parts: Iterable<string>): Promise<readonly Buffer[]> {
   const slices: Buffer[] = []
   let text = ''
   let count = 0
@@ -40,5 +40,5 @@ export async function writeInSlices(parts: Iterable<string>): Promise<Buffer> {
     text = ''
     await turn()
   }
-  return Buffer.concat([...slices, Buffer.from(text)])
+  return [...slices, Buffer.from(text)]
 }

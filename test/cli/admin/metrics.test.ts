@@ -1,7 +1,9 @@
+import { spawnSync } from 'node:child_process'
 import { register } from 'prom-client'
 import { expect, test } from 'vitest'
 import { Metrics } from '../../../src/cli/admin/metrics.ts'
 import { countStatus, HISTOGRAMS, noRequests, observe } from '../../../src/cli/request-counts.ts'
+import { hasProgram } from '../../helpers/peers.ts'
 import { turn } from '../../helpers/turns.ts'
 import { COUNTERS, startAdmin, statusOf } from './support.ts'
 
@@ -164,6 +166,22 @@ test('shows the requests of each backend', async () => {
   expect(metrics.get('badass_request_duration_seconds')!.samples.size).toBe(0)
 })
 
+test.skipIf(!hasProgram('promtool') && !process.env.CI)(
+  'promtool accepts a scrape in which each metric has a value',
+  async () => {
+    const counts = noRequests('default', 'web-1')
+    for (const status of [101, 200, 301, 404, 503, undefined]) countStatus(counts, status)
+    for (const index of [0, 1, 2] as const) observe(counts, index, 12)
+    const file = { use: 'listener', file: '/a.pem', names: ['a'], issuer: 'b', notBefore: 1, notAfter: 2 } as const
+    const admin = await startAdmin({ requests: () => [counts], certificates: () => [file] }, BACKENDS)
+    const { body } = await admin.ask({ path: '/metrics' })
+    const own = [...parse(body.toString())].filter(([name]) => name.startsWith('badass_'))
+    for (const [name, { samples }] of own) expect([name, samples.size > 0]).toEqual([name, true])
+    const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: body, encoding: 'utf8' })
+    expect([status, stdout, stderr]).toEqual([0, '', ''])
+  },
+)
+
 test('a scrape of many backends goes in small steps, with turns of the event loop for clients in between', async () => {
   let reads = 0
   const watched = <T extends object>(target: T): T =>
@@ -202,7 +220,7 @@ test('a scrape of many backends goes in small steps, with turns of the event loo
     reads = 0
   }
   expect(
-    parse(String(await scraped))
+    parse((await scraped).join(''))
       .get('badass_backend_weight')!
       .samples.get('badass_backend_weight'),
   ).toHaveLength(1_000)
