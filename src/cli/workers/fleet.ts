@@ -3,16 +3,14 @@ import { messageOf } from '../../show.ts'
 import { LONGEST_MS } from '../../validate.ts'
 import type { ProcessMetrics } from '../admin/index.ts'
 import type { Io } from '../output.ts'
-import { withTimeout } from '../timeout.ts'
+import { type Answers, answersOf, awake, soon } from './answers.ts'
 import { Member, type MemberEvents, WorkerExited } from './member.ts'
-import type { Action, Kind, Orders, Report, Result } from './messages.ts'
+import type { Action, Kind, Orders, Report } from './messages.ts'
 import { Relay } from './relay.ts'
 import { RestartBackoff } from './restart-backoff.ts'
 import type { WorkerSettings } from './settings.ts'
 import { FleetStats } from './stats.ts'
 
-/** ms to wait for a worker's report. After that its previous report counts. */
-const REPORT_MS = 1_000
 /** ms after the end of its drain before a worker is killed. */
 const GRACE_MS = 5_000
 /** ms before a worker that got a SIGTERM is replaced: the whole group may have got it. */
@@ -33,8 +31,6 @@ export interface FleetOptions {
   abandoned(): void
   settings: WorkerSettings
 }
-
-type Answers<K extends Kind> = Promise<NonNullable<Result<K>>[]>
 
 /** A fixed number of workers. A worker that ends is replaced. */
 export class Fleet {
@@ -101,10 +97,9 @@ export class Fleet {
 
   /** Collects a report from every worker. Returns the metrics of their processes if asked to. */
   async report(withMetrics: boolean): Promise<ProcessMetrics[]> {
-    // For a silent worker its last report counts: waiting each time would take too long.
-    const members = this.configured.filter(({ isSilent }) => !isSilent)
+    // For a silent worker its last report counts.
     const metrics = await Promise.all(
-      members.map(async (member) => {
+      awake(this.configured).map(async (member) => {
         // Also a report that is late has requests which no other one has.
         const answer = member.ask('report', { withMetrics }).then((report) => this.#take(member, report))
         const report = await soon(answer)
@@ -118,13 +113,12 @@ export class Fleet {
 
   /** Applies an action to a backend in every worker. Returns the results of those that answer in time. */
   async act(action: Action): Promise<number[]> {
-    return this.askAll(this.configured, 'act', action)
+    return answersOf(this.configured, 'act', action)
   }
 
   /** Sends the same order to some workers. Returns the results of those that answer in time. */
   async askAll<K extends Kind>(members: readonly Member[], kind: K, ...given: Parameters<Orders[K]>): Answers<K> {
-    const results = await Promise.all(members.map((member) => soon(member.ask(kind, ...given))))
-    return results.filter((result) => result !== undefined) as Awaited<Answers<K>>
+    return answersOf(awake(members), kind, ...given)
   }
 
   /** Workers that get a SIGTERM go on, as the whole group may have got it: the order to drain follows. */
@@ -283,13 +277,4 @@ function endedEarly(number: number, how: string): Error {
 function execArgv(): string[] {
   const flag = '--disable-sigusr1'
   return process.allowedNodeEnvironmentFlags.has(flag) ? [...process.execArgv, flag] : process.execArgv
-}
-
-/** Undefined if the answer fails or takes too long. */
-async function soon<T>(answer: Promise<T>): Promise<T | undefined> {
-  return withTimeout(
-    answer.catch(() => undefined),
-    REPORT_MS,
-    () => undefined,
-  )
 }

@@ -88,11 +88,16 @@ export class Overview implements Controls, Workers {
     return { id, pool: found[0].pool, checks: checks.sort(newestFirst), transitions: transitions.sort(newestFirst) }
   }
 
-  /** Forgets the drains and weights of backends that no longer exist. */
+  /** After a reload: forgets what the workers have forgotten, as a backend was removed or has another address. */
   async prune(): Promise<void> {
+    // What an operator does meanwhile is not in the reports yet.
+    const [drained, weights] = [[...this.drained], [...this.weights]]
     await this.refresh()
-    const known = new Set(this.backends.map(({ id }) => id))
-    for (const ids of [this.drained, this.weights]) for (const id of ids.keys()) if (!known.has(id)) ids.delete(id)
+    const backends = new Map(this.backends.map((one) => [one.id, one]))
+    for (const id of drained) if (!backends.get(id)?.drainedBy.includes('operator')) this.drained.delete(id)
+    for (const [id, weight] of weights) {
+      if (backends.get(id)?.weight !== weight && this.weights.get(id) === weight) this.weights.delete(id)
+    }
   }
 
   /** @throws {RangeError} if no backend has this id */

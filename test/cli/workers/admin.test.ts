@@ -203,6 +203,28 @@ test('a weight reaches every worker, later ones included, and stays through a re
   ])
 })
 
+test('a reload that moves a backend ends its drain and its weight, in later workers too', async () => {
+  const [a, b, moved] = [await startBackend('a'), await startBackend('b'), await startBackend('moved')]
+  const settings = { backends: [a, b], admin: '127.0.0.1:0' }
+  const team = await startTwo(settings)
+  const { state, act } = await adminOf(team)
+  await act('a', 'drain')
+  await act('a', 'weight', { weight: 9 })
+  await act('b', 'drain')
+  await act('b', 'weight', { weight: 5 })
+  team.file.write({ ...settings, backends: [{ ...moved, id: 'a' }, b] })
+  team.command.signal('SIGHUP')
+  await team.command.said('badass: reloaded')
+  const expected = [
+    { id: 'a', draining: false, weight: 1 },
+    { id: 'b', draining: true, weight: 5 },
+  ]
+  expect((await state()).backends).toMatchObject(expected)
+  for (const pid of await pidsOf(team.port)) process.kill(pid, 'SIGKILL')
+  await expect.poll(state, { timeout: 30_000 }).toMatchObject({ workers: 2, restarts: 2 })
+  expect((await state()).backends).toMatchObject(expected)
+})
+
 test('kill resets connections in every worker and counts them; an unknown backend is an error', async () => {
   const backend = await Backend.start()
   const team = await startTwo({ backends: [{ port: backend.port, id: 'a' }], admin: '127.0.0.1:0' })

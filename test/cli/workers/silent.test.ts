@@ -96,6 +96,17 @@ describe('a worker that does not answer', () => {
     await untilServedBy((pids) => pids.size === 2 && pids.has(other), port)
   })
 
+  test('is not waited for by those who read the admin page', async () => {
+    const { port, admin } = await startTwo({ backends: [await startBackend('a')] }, PATIENT)
+    const [silent] = await pidsOf(port)
+    stop(silent)
+    await until(`${admin}metrics`, (_, text) => text.includes('\nbadass_workers 1\n'))
+    // If each took a second, the test would time out.
+    for (let i = 0; i < 50; i++) {
+      for (const path of ['api/backends/a', 'api/setup']) expect((await fetch(admin + path)).status).toBe(200)
+    }
+  })
+
   test('counts again when it continues', async () => {
     const { port, admin } = await startTwo({ backends: [await startBackend()] }, PATIENT)
     const pids = await pidsOf(port)
