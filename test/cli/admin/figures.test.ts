@@ -7,7 +7,7 @@ const { ago, bytes, count, countStates, duration, firstByte, latency, perSecond,
 )
 const { extend, forget, latest, recent, SPAN_S } = await import(`${folder}history.js`)
 const { matcherOf, sorted } = await import(`${folder}columns.js`)
-const { beganAt, outliersOf } = await import(`${folder}outliers.js`)
+const { beganAt, outliersOf, smoothed } = await import(`${folder}outliers.js`)
 const { pathOf, pointsOf } = await import(`${folder}spark.js`)
 const { expiryOf, expiryText } = await import(`${folder}setup.js`)
 const { commonOf } = await import(`${folder}requests.js`)
@@ -193,7 +193,7 @@ test('finds the backend that is slower than its pool, and since when', () => {
   const slow = [...Array(12).fill(0.05), 2, 2, null, 2, 0.1, 2, 2, 2]
   const items = ['a', 'b', 'c'].map((id) => item(id))
   expect([...outliersOf([...items, item('slow', { p99: 2, latencies: slow })])]).toEqual([
-    ['slow', { usual: 0.05, slowSince: 12, failingSince: -1 }],
+    ['slow', { usual: 0.05, rate: 0, slowSince: 12, failingSince: -1 }],
   ])
   // A whole pool that is slow has no outlier, nor has a backend among two.
   expect(outliersOf(items.map((one) => ({ ...one, p99: 2, latencies: slow }))).size).toBe(0)
@@ -210,6 +210,10 @@ test('a few slow samples or errors make no outlier, and as many calm ones end th
   const items = ['a', 'b', 'failing'].map((id) => item(id))
   Object.assign(items[2]!, { errors: 0.6, failures: [...calm, ...bad] })
   expect([...outliersOf(items).keys()]).toEqual(['failing'])
+  // One error in four seconds, of which some samples have none.
+  Object.assign(items[2]!, { failures: [...calm, ...Array(20).fill([0.5, 0]).flat()] })
+  expect(outliersOf(items).get('failing')).toMatchObject({ slowSince: -1, failingSince: 32, rate: 3.5 / 15 })
+  expect(smoothed([5, null, 0, 1])).toEqual([5, null, 2.5, 2])
   Object.assign(items[2]!, { condition: 'down' })
   expect(outliersOf(items).size).toBe(0)
 })

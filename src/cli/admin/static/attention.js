@@ -1,26 +1,26 @@
 // Finds what an operator should look at: what is down, slow, failing, full or about to expire, and since when.
 import { at, attribute, hide, make, put } from './dom.js'
-import { duration, latency } from './format.js'
+import { clock, duration, latency } from './format.js'
 import { outliersOf } from './outliers.js'
 import { FULL, firstByteText, rateText } from './row.js'
 import { expiryOf, expiryText } from './setup.js'
 
 const MOST = 6
 
-/** How long it has lasted, in words. `times`: ms of the samples. */
+/** How long it has lasted, and since when. `times`: ms of the samples. */
 function sinceText(times, index) {
   const text = duration((times.at(-1) - times[index]) / 1000)
-  return index === 0 ? `for over ${text}` : `for ${text}`
+  return index === 0 ? `for over ${text}` : `for ${text}, since ${clock(times[index])}`
 }
 
 /** Each backend that is slow or fails, compared with the others of its pool. */
 function outliers(items, { times }) {
   return [...Map.groupBy(items, ({ pool }) => pool).values()].flatMap((pool) => {
     const found = outliersOf(pool)
-    return pool.flatMap(({ backend: { id }, p99, errors }) => {
-      const { usual, slowSince = -1, failingSince = -1 } = found.get(id) ?? {}
+    return pool.flatMap(({ backend: { id }, p99 }) => {
+      const { usual, rate, slowSince = -1, failingSince = -1 } = found.get(id) ?? {}
       const slow = () => `${sinceText(times, slowSince)} · p99 ${firstByteText(p99)}, its pool ${latency(usual)}`
-      const failing = () => `${sinceText(times, failingSince)} · ${rateText(errors)} errors`
+      const failing = () => `${sinceText(times, failingSince)} · ${rateText(rate)} errors`
       return [
         ...(slowSince < 0 ? [] : [{ severity: 1, what: 'slow', name: id, id, text: slow() }]),
         ...(failingSince < 0 ? [] : [{ severity: 1, what: 'failing', name: id, id, text: failing() }]),

@@ -32,6 +32,8 @@ export class Details {
       const figure = parts.graphs.appendChild(make('figure'))
       return new Graph(figure, kind)
     })
+    // They scroll: so the keyboard must reach them.
+    for (const part of ['transitions', 'checks']) parts[part].tabIndex = 0
     this.#on('toggle', () => (this.#isDrained() ? bringBack(this.#item) : drain(this.#item, this.#others)))
     this.#on('reset', () => reset(this.#item))
     this.#on('reweigh', () => changeWeight(this.#item, this.#others))
@@ -125,8 +127,8 @@ export class Details {
     const { id, connections } = this.#item.backend
     put(this.#parts.toggle, this.#isDrained() ? 'Bring back' : 'Drain')
     attribute(this.#parts.toggle, 'aria-label', `${this.#parts.toggle.textContent} ${id}`)
-    attribute(this.#parts.reset, 'aria-label', `Reset the connections of ${id}`)
-    attribute(this.#parts.reweigh, 'aria-label', `Change the weight of ${id}`)
+    attribute(this.#parts.reset, 'aria-label', `Reset connections of ${id}`)
+    attribute(this.#parts.reweigh, 'aria-label', `Weight of ${id}`)
     this.#parts.reset.disabled = connections === 0
   }
 

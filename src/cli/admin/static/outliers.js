@@ -12,6 +12,9 @@ const LEAST_POOL = 3
 const SAMPLES = 15
 const ENOUGH = 5
 
+/** Errors are counted in so many samples together, as percentiles are: 10 s. */
+const TOGETHER = 5
+
 /** The middle of the known values, the lower one of two. Null if none is known. */
 export function medianOf(values) {
   const known = values.filter((value) => value !== null).sort((a, b) => a - b)
@@ -29,15 +32,28 @@ export function beganAt(values, threshold) {
   return began
 }
 
+/** The means of so many samples up to each. Null where that one is unknown. */
+export function smoothed(values) {
+  return values.map((value, i) => (value === null ? null : meanOf(values.slice(Math.max(0, i + 1 - TOGETHER), i + 1))))
+}
+
+function meanOf(values) {
+  const known = values.filter((value) => value !== null)
+  return known.length > 0 ? known.reduce((sum, value) => sum + value, 0) / known.length : 0
+}
+
 /** What is usual in a pool, and from where on a backend is slow or fails. Infinity in a pool that is too small. */
 function limitsOf(items) {
   if (items.length < LEAST_POOL) return { usual: 0, slow: Number.POSITIVE_INFINITY, failing: Number.POSITIVE_INFINITY }
   const usual = medianOf(items.map(({ p99 }) => p99)) ?? 0
-  const errors = medianOf(items.map((item) => item.errors)) ?? 0
+  const errors = medianOf(items.map(({ failures }) => meanOf(failures.slice(-SAMPLES)))) ?? 0
   return { usual, slow: Math.max(SLOW_S, usual * SLOW_TIMES), failing: Math.max(FAILING_RATE, errors * FAILING_TIMES) }
 }
 
-/** The items of a pool that are slow or fail, by id: { usual, slowSince?, failingSince? }, as indexes of samples. */
+/**
+ * The items of a pool that are slow or fail, by id. `slowSince` and `failingSince` are indexes of samples, or -1; `usual`
+ * is the p99 of the pool, `rate` the errors per second of the last half minute.
+ */
 export function outliersOf(items) {
   const { usual, slow, failing } = limitsOf(items)
   const found = new Map()
@@ -45,8 +61,9 @@ export function outliersOf(items) {
     // That one is down says more.
     if (condition === 'down' || condition === 'ejected') continue
     const slowSince = beganAt(latencies, slow)
-    const failingSince = beganAt(failures, failing)
-    if (slowSince >= 0 || failingSince >= 0) found.set(backend.id, { usual, slowSince, failingSince })
+    const rate = meanOf(failures.slice(-SAMPLES))
+    const failingSince = rate > 0 ? beganAt(smoothed(failures), failing) : -1
+    if (slowSince >= 0 || failingSince >= 0) found.set(backend.id, { usual, rate, slowSince, failingSince })
   }
   return found
 }

@@ -35,10 +35,23 @@ export function notesOf({ weight, configuredWeight, effectiveWeight, backup }) {
   return [backup && 'backup', weight === 0 && 'returning only', share, changed].filter(Boolean)
 }
 
+/** Rows within so many pixels of the window are up to date. Others get their figures when they come near. */
+const NEAR_PX = 300
+
+const rows = new WeakMap()
+const observer = new IntersectionObserver(
+  (entries) => {
+    for (const { target, isIntersecting } of entries) rows.get(target).isNear = isIntersecting
+  },
+  { rootMargin: `${NEAR_PX}px` },
+)
+
 /** One row of the table. It is updated in place, so that it keeps the focus. */
 export class Row {
   element
   #parts
+  #isNear = true
+  #last
 
   /** `toggle` opens and closes its details. */
   constructor(id, toggle) {
@@ -48,10 +61,17 @@ export class Row {
     put(parts.id, id)
     parts.toggle.title = id
     parts.toggle.onclick = toggle
+    rows.set(element, this)
+    observer.observe(element)
     element.onclick = ({ target }) => {
       // Who selects text in the row does not mean to open it.
       if (!target.closest('button') && getSelection().isCollapsed) toggle()
     }
+  }
+
+  set isNear(isNear) {
+    this.#isNear = isNear
+    if (isNear && this.#last) this.#fillFigures(...this.#last)
   }
 
   set isOpen(isOpen) {
@@ -60,11 +80,16 @@ export class Row {
   }
 
   /** `about`: { now, points, most, outliers }, the server's time in ms, how the small line is drawn, and what stands out. */
-  fill(item, { now, points, most, outliers }) {
-    const { backend, condition } = item
-    attribute(this.element, 'data-state', condition)
-    attribute(this.#parts.state, 'data-state', condition)
+  fill(item, about) {
+    attribute(this.element, 'data-state', item.condition)
+    attribute(this.#parts.state, 'data-state', item.condition)
     put(this.#parts.state, stateText(item))
+    this.#last = [item, about]
+    if (this.#isNear) this.#fillFigures(item, about)
+  }
+
+  #fillFigures(item, { now, points, most, outliers }) {
+    const { backend } = item
     put(this.#parts.since, sinceText(item, now))
     put(this.#parts.address, backend.address === backend.id ? '' : backend.address)
     put(this.#parts.rate, rateText(item.rate))
