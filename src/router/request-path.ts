@@ -15,7 +15,12 @@ const DOT_SEGMENT = /(?:^|\/)\.\.?(?:\/|$)/
  * HTTP/2 connection are not read: its host is the server name of its TLS handshake.
  */
 export function hostOf(head: Head, client: ClientInfo): string {
-  return authorityOf(head, client).replace(/:\d*$/, '').replace(/\.$/, '').toLowerCase()
+  return comparableHost(authorityOf(head, client))
+}
+
+/** The form of a host that routes are compared with: in lower case, without port and trailing dot. */
+export function comparableHost(authority: string): string {
+  return authority.replace(/:\d*$/, '').replace(/\.$/, '').toLowerCase()
 }
 
 function authorityOf(head: Head, client: ClientInfo): string {

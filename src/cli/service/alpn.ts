@@ -1,8 +1,10 @@
+import { constants } from 'node:crypto'
 import type tls from 'node:tls'
+import { comparableHost } from '../../router/index.ts'
 import { type AlpnName, type Config, offersHttp2, type PoolSettings, poolsOf } from '../config/index.ts'
 
 /** Options of a TLS server that choose the protocol of a connection (RFC 7301). */
-export type AlpnOptions = Pick<tls.TlsOptions, 'ALPNProtocols' | 'ALPNCallback'>
+export type AlpnOptions = Pick<tls.TlsOptions, 'ALPNProtocols' | 'ALPNCallback' | 'secureOptions'>
 
 export const HTTP_1_1: AlpnOptions = { ALPNProtocols: ['http/1.1'] }
 
@@ -14,10 +16,13 @@ export const READABLE: AlpnOptions = { ALPNProtocols: ['http/1.1', 'h2'] }
  * HTTP/2 to each name, and would get no answer from a name without a backend for it.
  */
 export function alpnOptions(config: Config): AlpnOptions {
-  const { alpn } = config
+  const { alpn, routing, tlsMinVersion } = config
   if (!alpn || !offersHttp2(config)) return HTTP_1_1
   const spoken = spokenByHost(config)
+  // If a client resumes a session of TLS 1.2, Node does not tell its server name.
+  const losesNames = routing !== undefined && tlsMinVersion !== '1.3'
   return {
+    ...(losesNames && { secureOptions: constants.SSL_OP_NO_TICKET }),
     ALPNCallback: ({ servername, protocols }) => {
       const possible = spoken(servername || '')
       return alpn.find((name) => protocols.includes(name) && possible.has(name))
@@ -38,7 +43,7 @@ function spokenByHost(config: Config): (serverName: string) => ReadonlySet<AlpnN
   const wildcards = [...byHost.keys()].filter((host) => host?.startsWith('*.')) as string[]
   wildcards.sort((one, other) => other.length - one.length)
   return (serverName) => {
-    const name = serverName.toLowerCase()
+    const name = comparableHost(serverName)
     const wildcard = wildcards.find((one) => name.length >= one.length && name.endsWith(one.slice(1)))
     const key = [name, wildcard].find((one) => one !== undefined && byHost.has(one))
     return byHost.get(key) ?? ANSWERED

@@ -20,6 +20,18 @@ const H2: tls.ConnectionOptions = { ALPNProtocols: ['h2'] }
 const { key, cert } = certificate()
 const ca = cert
 
+const BALANCING = {
+  algorithm: 'round-robin',
+  key: 'client',
+  failover: 'redispatch',
+  queue: undefined,
+  slowStart: 0,
+  retries: 0,
+  eject: undefined,
+  health: undefined,
+  sticky: undefined,
+} as const
+
 /** A service with TLS that offers HTTP/2 before HTTP/1.1. */
 const serve = (given: Partial<Config>) =>
   startService({ tls: [save(certificate())], alpn: ['h2', 'http/1.1'], log: 'text', ...given })
@@ -34,6 +46,14 @@ async function negotiated(port: number, ALPNProtocols: string[] | undefined, ser
   const peer = await connectTls(port, options)
   peer.socket.destroy()
   return (peer.socket as tls.TLSSocket).alpnProtocol
+}
+
+/** A session that a client may resume. */
+async function sessionOf(port: number, options: tls.ConnectionOptions): Promise<Buffer> {
+  const socket = tls.connect({ ...options, port, host })
+  onTestFinished(() => void socket.destroy())
+  const [got] = await (options.maxVersion === 'TLSv1.3' ? once(socket, 'session') : once(socket, 'secureConnect'))
+  return got ?? socket.getSession()!
 }
 
 /** An HTTP/2 session through the proxy, and a function that sends it requests. */
@@ -185,17 +205,6 @@ describe('routes by host', () => {
       },
     })
   }
-  const BALANCING = {
-    algorithm: 'round-robin',
-    key: 'client',
-    failover: 'redispatch',
-    queue: undefined,
-    slowStart: 0,
-    retries: 0,
-    eject: undefined,
-    health: undefined,
-    sticky: undefined,
-  } as const
 
   test('HTTP/2 is offered for a server name only if its backends speak it', async () => {
     const { port } = await setUp()
@@ -204,6 +213,7 @@ describe('routes by host', () => {
     for (const name of [
       'www.a.test',
       'WWW.a.test',
+      'www.a.test.',
       'x.api.a.test',
       'y.x.api.a.test',
       'old.a.test',
@@ -216,6 +226,7 @@ describe('routes by host', () => {
     expect(seen).toEqual([
       ['www.a.test', 'http/1.1'],
       ['WWW.a.test', 'http/1.1'],
+      ['www.a.test.', 'http/1.1'],
       ['x.api.a.test', 'h2'],
       ['y.x.api.a.test', 'h2'],
       ['old.a.test', 'http/1.1'],
@@ -232,6 +243,42 @@ describe('routes by host', () => {
     expect(await ask('/', 'www.a.test')).toBe('api www.a.test /')
     const other = session(port, { servername: 'a.test', rejectUnauthorized: false })
     expect(await other.ask('/', 'x.api.a.test')).toBe('rest x.api.a.test /')
+  })
+})
+
+describe('the server name counts if a client brings a session of before', () => {
+  const TO_API = { host: 'api.a.test', pool: 'api' }
+  test.each([
+    ['TLSv1.2', undefined, false],
+    ['TLSv1.3', undefined, false],
+    ['TLSv1.3', '1.3', true],
+  ] as const)('%s, with --tls-min-version %s', async (version, tlsMinVersion, isReused) => {
+    const [api, rest] = [await startHttp2('api'), await startHttp2('rest')]
+    const tls = [save(makeCertificate(['DNS:*.a.test']))]
+    const given: Partial<Config> = {
+      tls,
+      backends: [{ port: rest, host, protocol: 'h2' }],
+      ...(tlsMinVersion && { tlsMinVersion }),
+    }
+    // Before the reload there are no routes, and sessions of TLS 1.2 are resumed.
+    const { port, service } = await serve(given)
+    const options: tls.ConnectionOptions = {
+      ...H2,
+      servername: 'api.a.test',
+      rejectUnauthorized: false,
+      minVersion: version,
+      maxVersion: version,
+    }
+    const sessions = [await sessionOf(port, options)]
+    const pools = [{ ...BALANCING, name: 'api', backends: [{ port: api, host, protocol: 'h2' } as const] }]
+    const routing = { pools, routes: [TO_API, { pool: 'default' }], unsafePaths: false }
+    await service.reload(configOf({ ...given, alpn: ['h2', 'http/1.1'], routing }))
+    sessions.push(await sessionOf(port, options))
+    for (const known of sessions) {
+      const { opened, ask } = session(port, { ...options, session: known } as http2.SecureClientSessionOptions)
+      expect(await ask('/', 'api.a.test')).toBe('api api.a.test /')
+      expect((opened.socket as tls.TLSSocket).isSessionReused()).toBe(isReused)
+    }
   })
 })
 
