@@ -30,6 +30,7 @@ export function setupRoutes({ inForce, certificates }: SetupOptions): Route[] {
 function setupOf({ config, listeners }: InForce, certificates: readonly CertificateStatus[]): object {
   return {
     requests: config.requests,
+    recentRequests: config.admin?.requests === true,
     pools: poolsOf(config).map(poolJson),
     routes: inPrecedence(config.routing?.routes ?? []).map(routeJson),
     listeners: listeners.map(({ url, isTls }) => ({

@@ -239,12 +239,17 @@ test.each([
 })
 
 test('tells what many requests have in common', () => {
-  const entry = (client: string, path: string) => ({ client, path, backend: 'slow' })
-  const entries = [entry('a', '/x'), entry('a', '/y'), entry('b', '/z'), entry('c', '/x'), entry('a', '/w')]
+  const entry = (client: string, path: string) => ({ client, path, pool: 'api', backend: 'slow' })
+  const entries = [entry('a:1', '/x'), entry('a:2', '/y'), entry('b', '/z'), entry('c', '/x'), entry('a', '/w')]
   expect(commonOf(entries)).toEqual([
-    ['backend', 'slow', 5],
+    ['backend', 'api/slow', 5],
     ['client', 'a', 3],
     ['path', '/x', 2],
   ])
   expect(commonOf([entry('a', '/x')])).toEqual([])
+  const clients = ['[::1]:1', '[::1]:2', '2001:db8::7', '2001:db8::7'].map((client) => ({ client }))
+  expect(commonOf(clients)).toEqual([
+    ['client', '[::1]', 2],
+    ['client', '2001:db8::7', 2],
+  ])
 })

@@ -25,6 +25,8 @@ test('/api/setup tells pools, routes in order, listeners and certificates', asyn
     algorithm: 'hash',
     key: 'path',
     proxyProtocol: '10.0.0.0/8',
+    admin: 0,
+    adminRequests: true,
     retries: 2,
     pools: {
       api: {
@@ -48,6 +50,7 @@ test('/api/setup tells pools, routes in order, listeners and certificates', asyn
   })
   expect(setup).toEqual({
     requests: 'every',
+    recentRequests: true,
     pools: [
       { name: 'default', algorithm: 'hash', key: 'path', backends: 2, options: { retries: '2' } },
       {
@@ -79,6 +82,7 @@ test('/api/setup tells pools, routes in order, listeners and certificates', asyn
 test('/api/setup of the smallest config', async () => {
   expect(await setupFor({ backends: '3001', health: 'tcp' })).toEqual({
     requests: 'first',
+    recentRequests: false,
     pools: [{ name: 'default', algorithm: 'round-robin', health: 'tcp, every 2s', backends: 1, options: {} }],
     routes: [],
     listeners: [{ url: 'https://*:443/', tls: true, alpn: ['http/1.1'], proxyProtocol: false }],

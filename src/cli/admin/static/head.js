@@ -35,7 +35,7 @@ export class Head {
   /** When failures last rose, by the server's clock, in ms. */
   #failedAt = Number.NEGATIVE_INFINITY
 
-  show(state, { requests }) {
+  show(state, requests) {
     this.#heardAt = performance.now()
     const failures = sumOf(failuresOf(state.counters))
     if (this.#last && failures > sumOf(failuresOf(this.#last.counters))) this.#failedAt = state.time

@@ -31,7 +31,9 @@ const attention = new Attention(
 
 /** The last answers. */
 let state
-let config = {}
+let config
+/** Whether the user has just come to the requests. */
+let isOpening = false
 let polls = 0
 let isPolling = false
 let timer
@@ -40,12 +42,14 @@ let view
 const viewOf = () => (VIEWS.includes(placeOf('view')) ? placeOf('view') : 'backends')
 
 function show() {
-  head.show(state, config)
+  const { certificates = [], requests: mode } = config
+  head.show(state, mode)
   traffic.offer([...new Set(state.backends.map(({ pool }) => pool ?? 'default'))])
-  const items = state.backends.map((backend) => itemOf(backend, past.past, config.requests === 'first'))
-  attention.show(items, past.past, config.certificates ?? [], state.time)
+  const items = state.backends.map((backend) => itemOf(backend, past.past, mode === 'first'))
+  attention.show(items, past.past, certificates, state.time)
   backends.show(items, state.time)
   setup.show(config, state.time)
+  if (isOpening) void loadRequests()
 }
 
 async function fetchState() {
@@ -66,12 +70,20 @@ async function fetchMore() {
   if (is(SETUP_EVERY))
     due.push(
       fetchSetup().then((answer) => {
-        config = answer ?? config
+        config = answer ?? config ?? {}
       }),
     )
-  if (is(REQUESTS_EVERY) && view === 'requests' && state) due.push(requests.load(state.time))
+  if (is(REQUESTS_EVERY) && view === 'requests') due.push(loadRequests())
   polls++
   await Promise.allSettled(due)
+}
+
+/** Fetches the requests, once it is known whether they are recorded. */
+async function loadRequests() {
+  if (!state) return
+  const isFirst = isOpening
+  isOpening = false
+  await requests.load(state.time, config.recentRequests !== false, isFirst)
 }
 
 async function poll() {
@@ -99,7 +111,8 @@ function restore() {
   backends.restore()
   requests.restore()
   void traffic.load()
-  if (view === 'requests' && before !== view) void requests.load(state?.time ?? Date.now(), true)
+  isOpening = view === 'requests' && (isOpening || before !== view)
+  if (isOpening) void loadRequests()
 }
 
 for (const link of document.querySelectorAll('nav a')) {

@@ -7,20 +7,32 @@ import { askToken, hasToken, send } from './token.js'
 
 /** What requests have in common is shown if it is true of at least so many of them. */
 const COMMON = 0.2
-const FACETS = ['backend', 'client', 'path']
+const FACETS = { backend: idOf, client: addressOf, path: ({ path }) => path }
 const MOST_FACETS = 3
 
-/** Words that all of the filter's must be among. */
-export function textOf({ client, method, path, status, code, pool, backend }) {
-  return [client, method, path, status, code, pool, backend].filter((one) => one !== undefined).join(' ')
+/** The id of the backend on this page, which names the pool too. */
+function idOf({ pool, backend }) {
+  return backend && pool && pool !== 'default' ? `${pool}/${backend}` : backend
+}
+
+/** What the words of a filter are searched in. */
+function textOf(entry) {
+  const { client, method, path, status, code, pool } = entry
+  return [client, method, path, status, code, pool, idOf(entry)].filter((one) => one !== undefined).join(' ')
+}
+
+/** The address of a client without its port, such as '10.0.0.7' or '[::1]'. */
+function addressOf({ client }) {
+  return client.replace(/^(\[.*\]|[^:]*):\d+$/, '$1')
 }
 
 /** The most common values of what names a cause: [facet, value, number of requests][], most common first. */
 export function commonOf(entries) {
-  const all = FACETS.flatMap((facet) => {
+  const all = Object.entries(FACETS).flatMap(([facet, read]) => {
     const counts = new Map()
     for (const entry of entries) {
-      if (entry[facet]) counts.set(entry[facet], (counts.get(entry[facet]) ?? 0) + 1)
+      const value = read(entry)
+      if (value) counts.set(value, (counts.get(value) ?? 0) + 1)
     }
     const most = [...counts].sort(([, a], [, b]) => b - a).slice(0, MOST_FACETS)
     return most.map(([value, n]) => [facet, value, n])
@@ -57,9 +69,16 @@ export class Requests {
     this.#draw()
   }
 
-  /** Fetches them. `isOpening`: the user has just come here, and may be asked for the token. */
-  async load(now, isOpening = false) {
+  /**
+   * Fetches them. `now`: ms since 1970 by the server's clock. `isRecorded`: badass keeps them. `isOpening`: the user has
+   * just come here, and may be asked for the token.
+   */
+  async load(now, isRecorded, isOpening = false) {
     this.#now = now
+    if (!isRecorded) {
+      this.#note('They are not recorded. Start badass with --admin-requests to see them.')
+      return
+    }
     if (this.#isAsking) return
     // Without the token, only whether they are recorded is to be learnt: once is enough.
     if (!hasToken() && !isOpening) return
@@ -72,7 +91,7 @@ export class Requests {
       this.#draw()
     } else if (response) {
       const { error } = await response.json().catch(() => ({}))
-      this.#note(response.status === 404 ? offText(error) : (error ?? `badass answered ${response.status}`))
+      this.#note(error ?? `badass answered ${response.status}`)
     }
   }
 
@@ -85,7 +104,7 @@ export class Requests {
       error = 'That token is wrong.'
     }
     this.#isAsking = false
-    if (hasToken()) await this.load(this.#now)
+    if (hasToken()) await this.load(this.#now, true)
   }
 
   #note(text, needsToken = false) {
@@ -117,7 +136,9 @@ export class Requests {
     if (shown === this.#shown) return
     this.#shown = shown
     this.#drawCommon(lists[kind])
-    at('requests').replaceChildren(lists[kind].length > 0 ? requestTable(lists[kind]) : nothing(words.length > 0))
+    at('requests').replaceChildren(
+      lists[kind].length > 0 ? requestTable(lists[kind], this.#now) : nothing(words.length > 0),
+    )
   }
 
   /** Answers 'for whom': buttons that filter by what many of the requests have in common. */
@@ -135,10 +156,6 @@ export class Requests {
   }
 }
 
-function offText(error) {
-  return error && !error.startsWith('nothing at') ? error : 'Switched off.'
-}
-
 function nothing(isFiltered) {
   return make('p', {
     className: 'empty',
@@ -146,18 +163,18 @@ function nothing(isFiltered) {
   })
 }
 
-function requestTable(entries) {
+function requestTable(entries, now) {
   const longest = Math.max(...entries.map(({ total }) => total))
   const time = (name) => (entry) => entry[name] !== undefined && latency(entry[name] / 1000)
   return tableOf(
     'Requests',
     [
-      ['Time', (entry) => make('span', { textContent: clock(entry.at), title: ago((Date.now() - entry.at) / 1000) })],
+      ['Time', (entry) => make('span', { textContent: clock(entry.at), title: ago((now - entry.at) / 1000) })],
       ['Client', ({ client }) => client],
       ['Request', ({ method, path }) => requestCell(method, path), 'break'],
       ['Result', resultCell],
       ['Pool', ({ pool }) => pool],
-      ['Backend', ({ backend }) => backend && backendLink(backend)],
+      ['Backend', (entry) => entry.backend && backendLink(idOf(entry))],
       ['Connect', time('connect'), 'number'],
       ['First byte', time('firstByte'), 'number'],
       ['Total', time('total'), 'number strong'],

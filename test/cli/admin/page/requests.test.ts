@@ -10,15 +10,15 @@ const at = Date.now()
 
 const REQUESTS = {
   failed: [
-    { at, client: '10.0.0.7', method: 'GET', path: EVIL, status: 502, pool: 'api', backend: 'api/1', total: 12.5 },
+    { at, client: '10.0.0.7:50001', method: 'GET', path: EVIL, status: 502, pool: 'api', backend: '1', total: 12.5 },
     {
       at,
-      client: '10.0.0.7',
+      client: '10.0.0.7:50002',
       method: 'POST',
       path: '/pay',
       code: 'BACKEND_SILENT',
       pool: 'api',
-      backend: 'api/1',
+      backend: '1',
       total: 30_000,
     },
     { at, client: '10.0.0.9', method: 'GET', path: '/', status: 503, pool: 'api', total: 1 },
@@ -65,7 +65,7 @@ test('slow and failing requests are shown with the token, which is asked for onl
   expect(await seen(page, '#request-kinds button')).toEqual(['2 failed', '0 slowest'])
   expect(await texts(page, '#requests tbody tr:first-child td')).toEqual([
     expect.stringMatching(/^\d\d:\d\d:\d\d$/),
-    '10.0.0.7',
+    '10.0.0.7:50001',
     `GET ${EVIL}`,
     '502',
     'api',
@@ -97,9 +97,10 @@ test('slow and failing requests are shown with the token, which is asked for onl
 })
 
 test('a line says how to switch on the list of requests', async (context) => {
-  const { url } = await startPage({ ...NOTHING, '/api/setup': {}, '/api/requests': () => 404 })
+  const { url, asked } = await startPage({ ...NOTHING, '/api/setup': { recentRequests: false } })
   const { page } = await open(context, `${url}#view=requests`)
-  await until(page, '#requests-note', 'answer 404')
+  await until(page, '#requests-note', 'Start badass with --admin-requests')
+  expect(asked.filter((one) => one.includes('/api/requests'))).toEqual([])
   expect(await page.$('dialog[open]')).toBeNull()
 })
 
