@@ -7,14 +7,15 @@ export interface Answer {
   readonly status: number
   readonly headers: http.OutgoingHttpHeaders
   /** A long one is in slices. */
-  readonly body: string | Uint8Array | readonly Uint8Array[]
+  readonly body: Uint8Array | readonly Uint8Array[]
 }
 
 /** Returns an answer if the request must not go further. */
 export type Guard = (request: http.IncomingMessage) => Answer | undefined
 
 export function json(body: object, status = 200, headers: http.OutgoingHttpHeaders = {}): Answer {
-  return { status, headers: { 'Content-Type': 'application/json', ...headers }, body: JSON.stringify(body) }
+  const text = Buffer.from(JSON.stringify(body))
+  return { status, headers: { 'Content-Type': 'application/json', ...headers }, body: text }
 }
 
 export function refuse(status: number, error: string, headers?: http.OutgoingHttpHeaders): Answer {

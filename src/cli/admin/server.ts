@@ -1,5 +1,4 @@
 import http from 'node:http'
-import { pipeline, Readable } from 'node:stream'
 import type { ServiceCounters } from '../counters.ts'
 import type { RequestCounts } from '../request-counts.ts'
 import { actions } from './actions.ts'
@@ -13,6 +12,7 @@ import { Metrics } from './metrics.ts'
 import { processMetricsText } from './process.ts'
 import { type RequestsOptions, requestsRoutes } from './requests.ts'
 import { dispatch, pathOf, type Route, unlessUnknown } from './routes.ts'
+import { Sender } from './sender.ts'
 import { type SetupOptions, setupRoutes } from './setup.ts'
 import { shared } from './shared.ts'
 import { CONTENT_TYPE } from './text-format.ts'
@@ -98,25 +98,17 @@ function createListener(options: AdminOptions): http.RequestListener {
     const refusal = path === '/healthz' ? undefined : checkHost(request)
     return refusal ?? dispatch(routes, path, request)
   }
+  const sender = new Sender(HEADERS)
   return async (request, response) => {
     const made = await Promise.resolve(request)
       .then(answer)
       .catch(() => refuse(500, 'internal error'))
-    send(response, made)
+    sender.send(response, made)
   }
 }
 
-function send(response: http.ServerResponse, { status, headers, body }: Answer): void {
-  const slices = typeof body === 'string' || body instanceof Uint8Array ? [body] : body
-  const length = slices.reduce((sum, slice) => sum + Buffer.byteLength(slice), 0)
-  response.writeHead(status, { ...HEADERS, ...headers, 'Content-Length': length })
-  if (slices.length === 1) response.end(slices[0])
-  // To join megabytes, or to write them at once, would delay clients. One that leaves is no error.
-  else pipeline(Readable.from(slices), response, () => undefined)
-}
-
-function text(body: Answer['body'], status = 200, type = 'text/plain; charset=utf-8'): Answer {
-  return { status, headers: { 'Content-Type': type }, body }
+function text(body: string | readonly Uint8Array[], status = 200, type = 'text/plain; charset=utf-8'): Answer {
+  return { status, headers: { 'Content-Type': type }, body: typeof body === 'string' ? Buffer.from(body) : body }
 }
 
 /** Routes that need no token. */

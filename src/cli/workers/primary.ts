@@ -4,6 +4,7 @@ import { type Address, type Config, ConfigError } from '../config/index.ts'
 import { exit } from '../exit.ts'
 import type { Io } from '../output.ts'
 import { makeTicketKeys, type SharedContext } from '../service/index.ts'
+import { TaskQueue } from '../task-queue.ts'
 import { VERSION } from '../version.ts'
 import { canReusePort, SharedAddresses } from './addresses.ts'
 import { Fleet } from './fleet.ts'
@@ -11,7 +12,6 @@ import { type Member, WorkerExited } from './member.ts'
 import { type Orders, PortTaken, type Settings } from './messages.ts'
 import { Overview } from './overview.ts'
 import { WORKER_SETTINGS, type WorkerSettings } from './settings.ts'
-import { TaskQueue } from './task-queue.ts'
 
 /** Attempts to start on a port that the system chooses. */
 const PORT_TRIES = 5

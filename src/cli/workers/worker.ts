@@ -5,6 +5,7 @@ import type { Change } from '../listening/index.ts'
 import { lineByLine, Output } from '../output.ts'
 import type { RequestLists } from '../recent-requests.ts'
 import { Service } from '../service/index.ts'
+import { TaskQueue } from '../task-queue.ts'
 import { withTimeout } from '../timeout.ts'
 import {
   failureOf,
@@ -18,7 +19,6 @@ import {
   type Start,
 } from './messages.ts'
 import { shareOfLimits, shareOfPool } from './share.ts'
-import { TaskQueue } from './task-queue.ts'
 
 /** ms to write out the access log at the end. */
 const LINGER_MS = 1_000

@@ -33,6 +33,29 @@ test('answers with all figures of one backend', async () => {
   expect(later.backend).toMatchObject({ open: [0], codes: { '2xx': [0] }, duration: { p99: [null] } })
 })
 
+test('makes one answer at a time: several would delay clients', async () => {
+  const recorded = new Recorded()
+  const { figures, history } = recorded
+  figures.backends = Array.from({ length: 100 }, (_, i) => statusOf(`b${i}`))
+  recorded.sample()
+  recorded.sample()
+  // Of the first and the last part of each answer.
+  const shown: string[] = []
+  for (const id of ['b0', 'b99']) {
+    const series = history.backends.get(id)!
+    const get = series.get.bind(series)
+    vi.spyOn(series, 'get').mockImplementation((n, figure) => {
+      if (shown.at(-1) !== id) shown.push(id)
+      return get(n, figure)
+    })
+  }
+  const { ask } = await startAdmin({ history: () => history })
+  const sinces = [0, history.timeOf(0), 0]
+  const answers = await Promise.all(sinces.map((since) => ask({ path: `/api/history?since=${since}` })))
+  expect(answers.map((answer) => (jsonOf(answer) as Shown).times.length)).toEqual([2, 1, 2])
+  expect(shown).toEqual(['b0', 'b99', 'b0', 'b99'])
+})
+
 test.each([
   ['?since=', 400, "since: expected ms since 1970, got ''"],
   ['?since=-1', 400, "since: expected ms since 1970, got '-1'"],
