@@ -30,7 +30,8 @@ export class ExpiryWatch {
       const subject = `certificate ${use} ${file}`
       const key = `${subject} ${notAfter}`
       const last = this.#warned.get(key)
-      const isDue = last === undefined || now - last >= DAY_MS
+      // The clock may have been set back.
+      const isDue = last === undefined || Math.abs(now - last) >= DAY_MS
       warned.set(key, isDue ? now : last)
       if (isDue) this.#say(warningOf(status, notAfter, now), subject)
     }

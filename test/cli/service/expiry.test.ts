@@ -54,6 +54,13 @@ test('warns of each at most once a day, and again after a renewal that ends soon
   expect(lines(DAY + 2 * HOUR)).toEqual([expect.stringContaining('/a.pem')])
 })
 
+test('warns again if the clock was set back', () => {
+  const { lines } = start(certificate('/a.pem', 3))
+  expect(lines(2 * DAY)).toHaveLength(1)
+  expect(lines(DAY + 1)).toEqual([])
+  expect(lines(0)).toHaveLength(1)
+})
+
 test('names its subject, so that workers repeat no line', () => {
   const { said, watch } = start(certificate('/a.pem', 3))
   watch.check()
