@@ -6,7 +6,7 @@ const { ago, bytes, count, countStates, duration, firstByte, latency, perSecond,
   `${folder}format.js`
 )
 const { extend, forget, latest, recent, SPAN_S } = await import(`${folder}history.js`)
-const { matcherOf, sorted } = await import(`${folder}columns.js`)
+const { itemOf, matcherOf, sorted } = await import(`${folder}columns.js`)
 const { beganAt, outliersOf, smoothed } = await import(`${folder}outliers.js`)
 const { pathOf, pointsOf } = await import(`${folder}spark.js`)
 const { expiryOf, expiryText } = await import(`${folder}setup.js`)
@@ -181,6 +181,16 @@ test('sorts by numbers in names, the worst state first, and unknown values last 
   expect(ids(sorted(items, 'toString', true))).toEqual(ids(items))
 })
 
+test('a request without a status is no error where badass does not read the responses', () => {
+  const past = {
+    backends: { a: { rate: [1, 3], in: [1, 1], out: [1, 1], errors: [1, 3], firstByteP99: [null, null] } },
+  }
+  const backend = { id: 'a', state: 'up' }
+  expect(itemOf(backend, past)).toMatchObject({ rate: 2, errors: 2, failures: [1, 3], p99: null, condition: 'up' })
+  expect(itemOf(backend, past, true)).toMatchObject({ rate: 2, errors: null, failures: [] })
+  expect(itemOf(backend, undefined)).toMatchObject({ rate: null, errors: null, latencies: [] })
+})
+
 test('filters by all words, in any order, and by state', () => {
   const items = [item('web-1'), item('API-1', { pool: 'api', condition: 'down' }), item('api-2', { pool: 'api' })]
   expect(ids(items.filter(matcherOf('-1 api', '')))).toEqual(['API-1'])
@@ -195,6 +205,7 @@ test('finds the backend that is slower than its pool, and since when', () => {
   expect([...outliersOf([...items, item('slow', { p99: 2, latencies: slow })])]).toEqual([
     ['slow', { usual: 0.05, rate: 0, slowSince: 12, failingSince: -1 }],
   ])
+  expect(outliersOf([...items, item('quick again', { p99: 0.05, latencies: slow })]).size).toBe(0)
   // A whole pool that is slow has no outlier, nor has a backend among two.
   expect(outliersOf(items.map((one) => ({ ...one, p99: 2, latencies: slow }))).size).toBe(0)
   expect(outliersOf([item('a'), item('slow', { p99: 2, latencies: slow })]).size).toBe(0)

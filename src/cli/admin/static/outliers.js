@@ -1,8 +1,11 @@
 // Finds the backends of a pool that are slow or fail, compared with the others, and since when. Does not touch the page.
 
-/** A backend is slow from so many times the median p99 of its pool on, and from at least so many seconds. */
+/**
+ * A backend is slow from so many times the median p99 of its pool on, and from at least so many seconds. A bucket of the
+ * histogram ends there: between two ends, a p99 of few requests says little.
+ */
 const SLOW_TIMES = 3
-const SLOW_S = 0.2
+const SLOW_S = 0.25
 /** It fails from so many errors per second on, and from so many times the median of its pool. */
 const FAILING_TIMES = 3
 const FAILING_RATE = 0.1
@@ -57,12 +60,12 @@ function limitsOf(items) {
 export function outliersOf(items) {
   const { usual, slow, failing } = limitsOf(items)
   const found = new Map()
-  for (const { backend, condition, latencies, failures } of items) {
+  for (const { backend, condition, p99, latencies, failures } of items) {
     // That one is down says more.
     if (condition === 'down' || condition === 'ejected') continue
-    const slowSince = beganAt(latencies, slow)
+    const slowSince = p99 > slow ? beganAt(latencies, slow) : -1
     const rate = meanOf(failures.slice(-SAMPLES))
-    const failingSince = rate > 0 ? beganAt(smoothed(failures), failing) : -1
+    const failingSince = rate > failing ? beganAt(smoothed(failures), failing) : -1
     if (slowSince >= 0 || failingSince >= 0) found.set(backend.id, { usual, rate, slowSince, failingSince })
   }
   return found
