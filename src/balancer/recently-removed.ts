@@ -1,11 +1,13 @@
 import type { Backend } from './backend.ts'
 import type { BackendSettings } from './backend-options.ts'
 
-/** How long a drain or a weight of the operator survives its backend leaving the DNS (ms). After that the address may belong to another host. */
+/** ms for which a drain or an operator's weight survives its backend leaving the DNS. Then the address may be another host's. */
 const OPERATED_MS = 5 * 60_000
 
-/** Backends that the DNS no longer returns. One that comes back within minutes keeps its connections, its drain and the
- * operator's weight. */
+/**
+ * Backends that the DNS no longer returns. One that comes back within minutes keeps its connections, its drain and the
+ * operator's weight.
+ */
 export class RecentlyRemoved {
   /** `since` is read from the monotonic clock (ms). */
   readonly #backends = new Map<string, { backend: Backend; since: number }>()
