@@ -89,6 +89,10 @@ test('slow and failing requests are shown with the token, which is asked for onl
     '2.50\u202fs',
     '',
   ])
+  await page.setViewport({ width: 375, height: 800 })
+  const heights = await page.$$eval('#requests td', (cells) => cells.map((cell) => cell.getBoundingClientRect().height))
+  expect(Math.max(...heights)).toBeLessThan(30)
+  expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(375)
   await page.click('#requests .link')
   await page.waitForSelector('.panel[aria-label="Details of web"]')
   expect(await page.$$('main script')).toHaveLength(0)
