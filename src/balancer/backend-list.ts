@@ -4,7 +4,7 @@ import { type BackendSettings, type DnsSourceSettings, isDnsSource, type Spec, t
 import { DnsSource } from './dns-source.ts'
 import type { Emit } from './events.ts'
 import type { BalancerSettings } from './options.ts'
-import { type Protocol, speaks } from './protocol.ts'
+import { PROTOCOLS, type Protocol, speaks } from './protocol.ts'
 import { RecentlyRemoved } from './recently-removed.ts'
 import { stickyValues } from './sticky-value.ts'
 
@@ -55,6 +55,11 @@ export class BackendList {
   home(value: string, protocol: Protocol): Backend | undefined {
     const home = this.#homes.get(value)
     return home && speaks(home, protocol) ? home : undefined
+  }
+
+  /** Whether a backend speaks a protocol, or one that a DNS name may bring. An empty list may get one later. */
+  hasFor(protocol: Protocol): boolean {
+    return this.#entries.length === 0 || this.#entries.some((entry) => speaks({ settings: entry }, protocol))
   }
 
   /** A backend's sticky value; empty if it has just been removed. */
@@ -231,12 +236,14 @@ export class BackendList {
     return wanted
   }
 
-  /** Whether at least half of the backends are left without this one. */
+  /** Whether at least half of the backends are left without this one, for clients of each protocol that it speaks. */
   #mayEject(backend: Backend): boolean {
     if (this.#backends.get(backend.id) !== backend) return false
-    let left = 0
-    for (const one of this.backends) if (one !== backend && one.isAvailable && !one.isDraining) left++
-    return 2 * left >= this.#backends.size
+    return PROTOCOLS.filter((protocol) => speaks(backend, protocol)).every((protocol) => {
+      const all = [...this.backends].filter((one) => speaks(one, protocol))
+      const left = all.filter((one) => one !== backend && one.isAvailable && !one.isDraining)
+      return 2 * left.length >= all.length
+    })
   }
 
   #findOrCreate(settings: BackendSettings): Backend {

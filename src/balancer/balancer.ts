@@ -239,6 +239,7 @@ export class Balancer extends EventEmitter<BalancerEvents> {
   }
 
   #wait(queued: Queued, of: ClientInfo | ProxyError, how: Partial<Route> = {}): Maybe<Route | undefined> {
+    if (!this.#list.hasFor(queued.protocol)) return undefined
     const granted = this.#queue?.wait(queued, of)
     return granted?.then((given) => {
       if (!given) return undefined

@@ -40,6 +40,11 @@ export class DnsSource {
     return this.#settings.source
   }
 
+  /** What its backends speak. */
+  get protocol(): DnsSourceSettings['protocol'] {
+    return this.#settings.protocol
+  }
+
   /** Resolves after the first look-up, successful or not. */
   get first(): Promise<void> {
     return this.#discovery.first

@@ -3,6 +3,8 @@ import type { Head } from '../parser/index.ts'
 /** What a client speaks: HTTP/1.0 and HTTP/1.1, or HTTP/2. */
 export type Protocol = 'h1' | 'h2'
 
+export const PROTOCOLS: readonly Protocol[] = ['h1', 'h2']
+
 /** The protocol of the connection that a request came on. */
 export function protocolOf({ version }: Pick<Head, 'version'>): Protocol {
   return version === 'HTTP/2.0' ? 'h2' : 'h1'

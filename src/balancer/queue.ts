@@ -1,6 +1,6 @@
 import { type ClientInfo, type Connection, followErrors, type ProxyError, subscribe } from '../proxy/index.ts'
 import type { Backend } from './backend.ts'
-import { type Protocol, speaks } from './protocol.ts'
+import { PROTOCOLS, type Protocol, speaks } from './protocol.ts'
 import type { QueueSettings } from './queue-options.ts'
 
 /** A request that no backend can take now. */
@@ -34,8 +34,6 @@ interface Waiter {
 }
 
 type Choose = (queued: Pick<Queued, 'protocol' | 'key'>) => Backend | undefined
-
-const PROTOCOLS: readonly Protocol[] = ['h1', 'h2']
 
 /**
  * Requests that wait for a backend, in order of arrival. While any waits, each backend that it may use is down or full.

@@ -1,3 +1,4 @@
+import { channel } from 'node:diagnostics_channel'
 import tls from 'node:tls'
 import { describe, expect, it } from 'vitest'
 import type { BackendOptions, Balancer, Route } from '../../src/balancer/index.ts'
@@ -8,7 +9,18 @@ import { Backend, connect, listen, type Peer } from '../helpers/net.ts'
 import { deferred } from '../helpers/promises.ts'
 import { startProxy } from '../helpers/proxy.ts'
 import { certificate } from '../helpers/tls.ts'
-import { balancerOf, CLIENT, chooseMany, comeBack, lookUp, request, statusOf, stickyOf, until } from './support.ts'
+import {
+  balancerOf,
+  CLIENT,
+  chooseMany,
+  comeBack,
+  lookUp,
+  request,
+  requestHead,
+  statusOf,
+  stickyOf,
+  until,
+} from './support.ts'
 
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
 const preface = () => parseHead(Buffer.from(PREFACE), 'request')
@@ -126,6 +138,46 @@ it('a request in the queue does not wait behind those of another protocol', asyn
   peer.reset()
   await (await modern.next()).until(PREFACE)
   expect(balancer.queued).toBe(0)
+})
+
+it('a request does not wait if no backend speaks its protocol', async () => {
+  const names = await NameServer.start()
+  const dns = { servers: [names.address] }
+  const queue = 60_000
+  const h2: BackendOptions = { port: 1, protocol: 'h2' }
+  const balancer = balancerOf({ backends: [h2], queue, dns })
+  expect(balancer.lookup(requestHead(), CLIENT)).toBeUndefined()
+  expect(balancer.queued).toBe(0)
+  // A DNS name that speaks it may still resolve. An empty list may get a backend.
+  for (const backends of [[h2, { dns: 'app.test', port: 1, protocol: 'h1' } as const], []]) {
+    balancer.update({ backends, queue, dns })
+    expect(balancer.lookup(requestHead(), CLIENT)).toBeInstanceOf(Promise)
+    expect(balancer.queued).toBe(1)
+    balancer.update({ backends })
+  }
+})
+
+it('an ejection leaves half of the backends for clients of each protocol', () => {
+  const protocols = ['h1', 'h2', 'h1', 'h1', 'both'] as const
+  const backends = protocols.map((protocol, i): BackendOptions => ({ port: i + 1, id: `${i}`, protocol }))
+  const ejectedOf = (count: number) => {
+    const balancer = balancerOf({ backends: backends.slice(0, count), eject: 1, failover: 'persist' })
+    for (const { id } of balancer.backends) {
+      const isNew = protocols[Number(id)] === 'h2'
+      const head = isNew ? preface() : requestHead()
+      const dest = balancer.lookup(head, stickyOf(id), CLIENT) as Route
+      const connection = {}
+      channel('badass:connection:routed').publish({ connection, head: requestHead(), dest })
+      channel('badass:request:response').publish({ connection, dest, status: 503, response: {} })
+      channel('badass:connection:close').publish({ connection })
+    }
+    return balancer.backends.filter(({ ejectedUntil }) => ejectedUntil).map(({ id }) => id)
+  }
+  expect(ejectedOf(1)).toEqual([])
+  expect(ejectedOf(2)).toEqual([])
+  expect(ejectedOf(3)).toEqual(['0'])
+  // '3' and '4' are left for HTTP/1.1, and '4' for HTTP/2.
+  expect(ejectedOf(5)).toEqual(['0', '1', '2'])
 })
 
 it('the backends of a DNS name speak what the name says', async () => {
