@@ -306,7 +306,7 @@ const examples = readdirSync(join(root, 'examples'), { recursive: true, encoding
 )
 
 test('every example has a check here or in a separate file', () => {
-  expect(Object.keys(checks).concat('read-requests.js').sort()).toEqual(examples.sort())
+  expect(Object.keys(checks).concat('read-requests.js', 'operations/slow.js').sort()).toEqual(examples.sort())
 })
 
 test.each(Object.keys(checks))('%s works as documented', async (name) => checks[name]!())
