@@ -218,11 +218,11 @@ export class Backend {
   }
 
   /** Records a failed connect. */
-  connectFailed(error: ProxyError): void {
+  connectFailed(error: ProxyError, isHarmless = false): void {
     const cause = isError(error.cause) ? error.cause : error
     this.#failures++
     this.history.failed(cause)
-    if (isTransient(cause)) return
+    if (isHarmless || isTransient(cause)) return
     // The first failure takes it down. Others of that moment say no more.
     if (this.#isUp) this.#ejection.failed(cause)
     this.#health.failed(cause)

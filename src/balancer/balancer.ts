@@ -92,13 +92,13 @@ export class Balancer extends EventEmitter<BalancerEvents> {
     if (backend && isUnanswered(error)) return this.#retry(backend, dest!)
     if (error.requestSent && !isConnectFailure(error)) return undefined
     if (!backend || !isConnectFailure(error)) return unavailable(head, this.#list.retryAfter)
-    this.#tracker.connectFailed(error, backend)
+    const protocol = protocolOf(head)
+    this.#tracker.connectFailed(error, backend, protocol)
     const { isHome, ...before } = historyOf(dest!)
     const { key, waited, retries } = before
     const tried = [...before.tried, backend]
     const home = isHome && this.#settings.isPersistent ? backend : undefined
     if (tried.length > MOST_TRIED) return unavailable(head, this.#list.retryAfter)
-    const protocol = protocolOf(head)
     const next = home ? undefined : this.#choose(protocol, { ...before, tried })
     if (next) return next
     return after(this.#waitAgain({ protocol, home, key, waited }, error, { tried, retries }), (route) => {

@@ -1,6 +1,7 @@
 import { type Connection, followErrors, type ProxyError, subscribe } from '../proxy/index.ts'
 import type { Backend } from './backend.ts'
-import { isConnectFailure } from './failure.ts'
+import { isConnectFailure, mayLackHttp2 } from './failure.ts'
+import { type Protocol, protocolOf } from './protocol.ts'
 import type { Bytes } from './traffic.ts'
 
 /**
@@ -13,16 +14,22 @@ export class ConnectionTracker {
   readonly #backendByConnection = new Map<Connection, Backend>()
   /** Bytes that a connection had moved when its last exchange ended. */
   readonly #moved = new WeakMap<Connection, Bytes>()
+  /** HTTP/2 connections. */
+  readonly #http2 = new WeakSet<Connection>()
   readonly #counted = new WeakSet<ProxyError>()
   readonly #stops = [
-    subscribe('routed', ({ connection, dest }) => this.#routed(connection, this.backendOf(dest))),
+    subscribe('routed', ({ connection, head, dest }) => {
+      if (protocolOf(head) === 'h2') this.#http2.add(connection)
+      this.#routed(connection, this.backendOf(dest))
+    }),
     subscribe('connecting', ({ dest }) => this.backendOf(dest)?.connecting()),
     subscribe('connected', ({ connection }) => this.#backendByConnection.get(connection)?.connected(connection)),
     followErrors(({ connection, error, dest }) => {
       // The backend is done with this connection. Count that before other subscribers, which the event has yet to
       // reach.
       this.#closed(connection)
-      if (isConnectFailure(error)) this.connectFailed(error, this.backendOf(dest))
+      if (!isConnectFailure(error)) return
+      this.connectFailed(error, this.backendOf(dest), this.#http2.has(connection) ? 'h2' : 'h1')
     }),
     subscribe('end', ({ connection }) => {
       this.#closed(connection)
@@ -47,10 +54,10 @@ export class ConnectionTracker {
   }
 
   /** Records that a connect to a backend failed. An error counts once, however often it is reported. */
-  connectFailed(error: ProxyError, backend: Backend | undefined): void {
+  connectFailed(error: ProxyError, backend: Backend | undefined, protocol: Protocol): void {
     if (!backend || this.#counted.has(error)) return
     this.#counted.add(error)
-    backend.connectFailed(error)
+    backend.connectFailed(error, protocol === 'h2' && mayLackHttp2(error, backend.settings))
   }
 
   /** Stops counting and forgets the open connections. */

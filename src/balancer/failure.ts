@@ -1,5 +1,6 @@
 import { isExhausted, ProxyError, UNANSWERED } from '../proxy/index.ts'
 import { propertyOf } from '../show.ts'
+import type { BackendSettings } from './backend-options.ts'
 
 /** Whether an error means that no backend was reached. Nothing has been sent, so another may be tried. */
 export function isConnectFailure(error: unknown): error is ProxyError {
@@ -17,4 +18,18 @@ export function isUnanswered({ code, requestSent }: ProxyError): boolean {
  */
 export function isTransient(cause: unknown): boolean {
   return isExhausted(cause) || propertyOf(cause, 'code') === 'EAGAIN'
+}
+
+/**
+ * Whether a failed connect for HTTP/2 says nothing about a backend's health: over TLS, a backend for both protocols may
+ * speak HTTP/1.1 only. It answers the offer of h2 with an alert or a reset, or ignores it. Any client can make that offer.
+ */
+export function mayLackHttp2(
+  { cause }: ProxyError,
+  { protocol, place }: Pick<BackendSettings, 'protocol' | 'place'>,
+): boolean {
+  const code = String(propertyOf(cause, 'code') ?? '')
+  return (
+    protocol === 'both' && place.tls !== undefined && /^(?:ERR_H2_NOT_CHOSEN|ERR_SSL_.*|ECONNRESET|EPIPE|)$/.test(code)
+  )
 }

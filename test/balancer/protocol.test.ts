@@ -217,6 +217,39 @@ describe('a backend with TLS and HTTP/2 only', () => {
   })
 })
 
+describe('a backend with TLS that speaks HTTP/1.1 only, and is not marked so', () => {
+  const { key, cert } = certificate()
+  it.each<[how: string, options: tls.TlsOptions]>([
+    ['refuses the offer of h2', { ALPNProtocols: ['http/1.1'] }],
+    ['ignores it', {}],
+  ])('stays up for others if it %s to an HTTP/2 connection', async (_, options) => {
+    const server = tls.createServer({ key, cert, ...options }, (socket) => socket.end('HTTP/1.1 200 OK\r\n\r\n'))
+    server.on('tlsClientError', () => undefined)
+    const backends = [{ port: await listen(server), host: '127.0.0.1', tls: { ca: cert } }]
+    const balancer = balancerOf({ backends, eject: 1 })
+    const { port } = await startProxy({ lookup: balancer.lookup, errback: balancer.errback })
+    const modern = await connect(port)
+    modern.write(PREFACE)
+    await modern.closed()
+    expect(balancer.backends).toMatchObject([{ state: 'up', failures: 1, lastError: {} }])
+    const old = await connect(port)
+    old.write(request('GET / HTTP/1.1'))
+    expect(await old.ended()).toContain('200 OK')
+  })
+
+  it.each([
+    ['an HTTP/2 connection was reset', preface(), 'ECONNRESET', 'up'],
+    ['an HTTP/2 connection was refused', preface(), 'ECONNREFUSED', 'down'],
+    ['another one was reset', requestHead(), 'ECONNRESET', 'down'],
+  ])('%s', (_, head, code, state) => {
+    const balancer = balancerOf({ backends: [{ port: 1, tls: true }] })
+    const route = lookUp(balancer, head, CLIENT)!
+    const cause = Object.assign(new Error('closed'), { code })
+    void balancer.errback(new ProxyError('CONNECT_FAILED', 'connect', cause), route, head)
+    expect(balancer.backends).toMatchObject([{ state }])
+  })
+})
+
 it('an unknown protocol is an error', () => {
   const backends = [{ port: 1, protocol: 'http/2' }] as unknown as BackendOptions[]
   expect(() => balancerOf({ backends })).toThrow("backends[0].protocol: expected 'both', 'h1' or 'h2', got 'http/2'")
