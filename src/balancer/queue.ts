@@ -141,7 +141,10 @@ export class Queue {
       for (const protocol of PROTOCOLS) if (speaks(backend, protocol)) sets.push(this.#waiters[protocol])
     }
     let first: Waiter | undefined
-    for (const [one] of sets.map((set) => set ?? [])) if (one && !(first && first.number < one.number)) first = one
+    for (const set of sets) {
+      const one: Waiter | undefined = set?.values().next().value
+      if (one && (!first || one.number < first.number)) first = one
+    }
     return first
   }
 
