@@ -146,7 +146,10 @@ test('a hidden page sends no requests, and continues when it is visible', async 
       document.dispatchEvent(new Event('visibilitychange'))
     `)
   /** Waits as long as the page takes for this number of polls. */
-  const pass = (polls: number) => page.evaluate((ms) => new Promise((done) => setTimeout(done, ms)), polls * 1_000)
+  const pass = (polls: number) =>
+    page.evaluate(async (polls) => {
+      for (let i = 0; i < polls; i++) await new Promise((done) => setTimeout(done, 1_000))
+    }, polls)
   await show(true)
   await pass(5) // a poll may be in progress
   const before = asked

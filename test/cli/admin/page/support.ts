@@ -3,9 +3,11 @@ import type { Page } from 'puppeteer-core'
 import type { TestContext } from 'vitest'
 import type { AdminStatus } from '../../../../src/cli/admin/controls.ts'
 import type { AdminOptions } from '../../../../src/cli/admin/server.ts'
-import { launch, PageWatch } from '../../../helpers/browser.ts'
+import { PageWatch, sharedBrowser } from '../../../helpers/browser.ts'
 import { listen } from '../../../helpers/net.ts'
 import { startAdmin, statusOf } from '../support.ts'
+
+const newProfile = sharedBrowser()
 
 /** Answers of some paths, in place of the server's own: a body, or a function that makes one of the request. */
 export type Answers = Record<string, object | ((request: http.IncomingMessage) => object | number)>
@@ -33,8 +35,8 @@ export async function startPage(
 
 /** Opens the page in a new profile. Its clock runs fifty times as fast, so that polls are quick; messages stay. */
 export async function open(context: Pick<TestContext, 'skip'>, url: string) {
-  const browser = await launch(context)
-  const page = await browser.newPage()
+  const profile = await newProfile(context)
+  const page = await profile.newPage()
   const watch = new PageWatch(page)
   await page.setViewport({ width: 1_440, height: 900 })
   page.on('dialog', (dialog) => {
