@@ -110,5 +110,8 @@ const OF_EVERY = [
   'REQUEST_SEND_TIMEOUT',
   'RESPONSE_BODY_TIMEOUT',
 ]
-// Clients send no PROXY header here.
-const CODES = Object.keys(proxyErrorCodes).filter((code) => !code.includes('PROXY') && !OF_EVERY.includes(code))
+/** Clients send no PROXY header here, and have no TLS. */
+const ELSEWHERE = [/PROXY/, /^HTTP2_EXPECTED$/]
+const CODES = Object.keys(proxyErrorCodes).filter(
+  (code) => !OF_EVERY.includes(code) && !ELSEWHERE.some((one) => one.test(code)),
+)
