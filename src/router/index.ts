@@ -1,4 +1,3 @@
-export { inPrecedence } from './matcher.ts'
+export { byServerName, inPrecedence } from './matcher.ts'
 export type { RouteOptions, RouteRedirect, RouteResponse, RouterPool } from './options.ts'
-export { comparableHost } from './request-path.ts'
 export { createRouter, Router, type RouterOptions } from './router.ts'

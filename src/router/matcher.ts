@@ -1,7 +1,7 @@
-import type { Head } from '../parser/index.ts'
+import { type Head, parseHead } from '../parser/index.ts'
 import type { TargetParts } from '../request-target.ts'
 import type { Action, RouteOptions } from './options.ts'
-import { comparablePath } from './request-path.ts'
+import { comparableHost, comparablePath } from './request-path.ts'
 
 /** A route with its conditions in the form that requests are compared with. */
 export interface CompiledRoute {
@@ -17,6 +17,8 @@ export interface CompiledRoute {
 }
 
 const NO_ACTION: Action = { kind: 'respond', response: {} }
+/** Begins each HTTP/2 connection (RFC 9113 3.4), and is all that is read of it. */
+const PREFACE = parseHead(Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), 'request')
 
 export function compileRoute(options: RouteOptions, action: Action): CompiledRoute {
   const { host = '', path, method, header = {}, stripPrefix = false, basePath = '' } = options
@@ -84,9 +86,23 @@ export class Matcher {
 }
 
 /** Sorts routes as the matcher asks them. */
-export function inPrecedence(routes: readonly RouteOptions[]): RouteOptions[] {
+export function inPrecedence<R extends RouteOptions>(routes: readonly R[]): R[] {
+  const { matcher, given } = matcherOf(routes)
+  return matcher.all.map((one) => given.get(one)!)
+}
+
+/** Returns a function that finds the route of an HTTP/2 connection by the server name of its TLS handshake. */
+export function byServerName<R extends RouteOptions>(routes: readonly R[]): (serverName: string) => R | undefined {
+  const { matcher, given } = matcherOf(routes)
+  return (serverName) => {
+    const found = matcher.find(comparableHost(serverName), PREFACE, undefined)
+    return found && given.get(found)
+  }
+}
+
+function matcherOf<R extends RouteOptions>(routes: readonly R[]): { matcher: Matcher; given: Map<CompiledRoute, R> } {
   const given = new Map(routes.map((route) => [compileRoute(route, NO_ACTION), route]))
-  return new Matcher([...given.keys()]).all.map((one) => given.get(one)!)
+  return { matcher: new Matcher([...given.keys()]), given }
 }
 
 function matches({ path: prefix, methods, headers }: CompiledRoute, head: Head, path: string | undefined): boolean {

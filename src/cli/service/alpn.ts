@@ -1,6 +1,6 @@
 import { constants } from 'node:crypto'
 import type tls from 'node:tls'
-import { comparableHost } from '../../router/index.ts'
+import { byServerName } from '../../router/index.ts'
 import { type AlpnName, type Config, offersHttp2, type PoolSettings, poolsOf } from '../config/index.ts'
 
 /** Options of a TLS server that choose the protocol of a connection (RFC 7301). */
@@ -38,16 +38,8 @@ function spokenByHost(config: Config): (serverName: string) => ReadonlySet<AlpnN
     const [only] = pools.values()
     return () => only!
   }
-  // With HTTP/2, routes have no other condition.
-  const byHost = new Map(routing.routes.map(({ host, pool }) => [host?.toLowerCase(), pools.get(pool ?? '')]))
-  const wildcards = [...byHost.keys()].filter((host) => host?.startsWith('*.')) as string[]
-  wildcards.sort((one, other) => other.length - one.length)
-  return (serverName) => {
-    const name = comparableHost(serverName)
-    const wildcard = wildcards.find((one) => name.length >= one.length && name.endsWith(one.slice(1)))
-    const key = [name, wildcard].find((one) => one !== undefined && byHost.has(one))
-    return byHost.get(key) ?? ANSWERED
-  }
+  const routeOf = byServerName(routing.routes)
+  return (serverName) => pools.get(routeOf(serverName)?.pool ?? '') ?? ANSWERED
 }
 
 /** What badass answers itself. */
