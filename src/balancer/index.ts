@@ -1,5 +1,5 @@
 export type { AlgorithmName } from './algorithm.ts'
-export type { BackendOptions, DnsOptions } from './backend-options.ts'
+export { type BackendOptions, type DnsOptions, WEIGHT } from './backend-options.ts'
 export type { BackendStatus } from './backend-status.ts'
 export { Balancer, createBalancer } from './balancer.ts'
 export type { EjectOptions } from './eject-options.ts'

@@ -1,5 +1,5 @@
 export { Attempt } from './attempt.ts'
-export { type ClientInfo, peerName, tlsSocketOf } from './client-info.ts'
+export { type ClientInfo, capture, peerName, tlsSocketOf } from './client-info.ts'
 export type { Connection } from './connection.ts'
 export { addUp, type ConnectionOutcome, type Counters } from './counters.ts'
 export { type Dest, readDest, type StreamDest, type StreamTarget } from './dest.ts'

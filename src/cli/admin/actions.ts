@@ -1,25 +1,24 @@
 import type http from 'node:http'
-import { peerName } from '../../proxy/index.ts'
+import { WEIGHT } from '../../balancer/index.ts'
+import { capture, peerName } from '../../proxy/index.ts'
 import { messageOf } from '../../show.ts'
-import { anObject, integer, optional, validateOptions } from '../../validate.ts'
+import { anObject, optional, validateOptions } from '../../validate.ts'
 import type { Controls } from './controls.ts'
-import { bodyOfAtMost, json, onlyJson, onlyWith, refuse, sameOrigin } from './guards.ts'
+import { all, bodyOfAtMost, json, onlyJson, onlyWith, refuse, sameOrigin } from './guards.ts'
 import { type Handler, type Route, unlessUnknown } from './routes.ts'
 
 const MAX_BODY_BYTES = 4_096
 
-/** Returns the answer, and what was done: 'drained backend x'. */
+/** Does it. Returns the answer, and text for the log such as 'drained backend x'. */
 type Action = (id: string, request: http.IncomingMessage) => Promise<[answer: object, done: string]>
 
 /** Routes that need the token. `say` gets a line for each action that was done. */
 export function actions(balancer: Controls, token: string, say: (line: string) => void): Route[] {
-  const guards = [sameOrigin, onlyWith(token), onlyJson, bodyOfAtMost(MAX_BODY_BYTES)]
+  const guard = all(sameOrigin, onlyWith(token), onlyJson, bodyOfAtMost(MAX_BODY_BYTES))
   const act = actionsOn(balancer)
   const handle: Handler = async (request, id, action) => {
-    for (const guard of guards) {
-      const refusal = guard(request)
-      if (refusal) return refusal
-    }
+    const refusal = guard(request)
+    if (refusal) return refusal
     const peer = nameOf(request)
     try {
       return await unlessUnknown(async () => {
@@ -68,7 +67,7 @@ async function readWeight(request: http.IncomingMessage): Promise<number | undef
   const text = Buffer.concat(chunks).toString()
   try {
     const { body } = validateOptions('', { body: anObject }, { body: JSON.parse(text) }) as { body: object }
-    const { weight } = validateOptions('body', { weight: optional(integer(0, 65_535), null) }, body)
+    const { weight } = validateOptions('body', { weight: optional(WEIGHT, null) }, body)
     return (weight as number | null | undefined) ?? undefined
   } catch (error) {
     // The message of a SyntaxError differs between versions of Node.
@@ -77,9 +76,6 @@ async function readWeight(request: http.IncomingMessage): Promise<number | undef
 }
 
 /** Who asks: the other end of the connection. Anybody can write something else into a field. */
-function nameOf({ socket: { remoteAddress, localPort } }: http.IncomingMessage): string {
-  return peerName({
-    remoteAddress: remoteAddress?.replace(/^::ffff:(?=[\d.]+$)/i, ''),
-    transport: localPort === undefined ? 'unix' : 'tcp',
-  })
+function nameOf({ socket }: http.IncomingMessage): string {
+  return peerName(capture(socket).info)
 }

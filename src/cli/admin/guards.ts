@@ -13,6 +13,17 @@ export interface Answer {
 /** Returns an answer if the request must not go further. */
 export type Guard = (request: http.IncomingMessage) => Answer | undefined
 
+/** Joins guards: the first one that refuses answers. */
+export function all(...guards: readonly Guard[]): Guard {
+  return (request) => {
+    for (const guard of guards) {
+      const refusal = guard(request)
+      if (refusal) return refusal
+    }
+    return undefined
+  }
+}
+
 export function json(body: object, status = 200, headers: http.OutgoingHttpHeaders = {}): Answer {
   const text = Buffer.from(JSON.stringify(body))
   return { status, headers: { 'Content-Type': 'application/json', ...headers }, body: text }

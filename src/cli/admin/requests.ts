@@ -1,5 +1,5 @@
 import type { RequestLists } from '../recent-requests.ts'
-import { json, onlyWith, refuse, sameOrigin } from './guards.ts'
+import { all, json, onlyWith, refuse, sameOrigin } from './guards.ts'
 import type { Route } from './routes.ts'
 
 export interface RequestsOptions {
@@ -9,16 +9,14 @@ export interface RequestsOptions {
 
 /** GET /api/requests. It needs the token, as it has addresses of clients and paths. */
 export function requestsRoutes({ recent }: RequestsOptions, token: string): Route[] {
-  const guards = [sameOrigin, onlyWith(token)]
+  const guard = all(sameOrigin, onlyWith(token))
   return [
     [
       /^\/api\/requests$/,
       'GET',
       async (request) => {
-        for (const guard of guards) {
-          const refusal = guard(request)
-          if (refusal) return refusal
-        }
+        const refusal = guard(request)
+        if (refusal) return refusal
         const lists = await recent()
         return lists ? json(lists) : refuse(404, 'requests are not recorded: start with --admin-requests')
       },

@@ -102,6 +102,12 @@ export class Forwarded {
     return (chain && this.#find(chain).address) ?? addressOf(client) ?? ''
   }
 
+  /** The same, if trusted proxies named an address other than the peer's. */
+  namedAddress(head: Head, client: Peer): string | undefined {
+    const own = this.clientAddress(head, client)
+    return own === '' || own === client.remoteAddress ? undefined : own
+  }
+
   /**
    * How the client itself came. Behind a trusted peer, the entry counts that is as far from the right as the client's own
    * address: entries further left may come from the client. Call it before `write`.

@@ -98,7 +98,7 @@ function createProxy(config: Config, forwarded: Forwarded, shared: GenerationCon
     const id = config.requestId ? identify(head, forwarded.trusts(client)) : undefined
     shared.requested(head, client, {
       id,
-      address: () => forwarded.clientAddress(head, client),
+      address: () => forwarded.namedAddress(head, client),
       isConnection: requests === 'first',
     })
     const malformed = forwarded.refuse(head, client)

@@ -7,20 +7,20 @@ import type { Pools } from './pools.ts'
 export interface Known {
   /** Its X-Request-Id, with --request-id. */
   readonly id: string | undefined
-  /** The client's own address behind trusted proxies. */
-  address(): string
+  /** The client's own address, if trusted proxies named it. */
+  address(): string | undefined
   /** Only the first request of each connection is read. */
   readonly isConnection: boolean
 }
 
-/** What the log knows of a connection and of its request under way. */
+/** What the log knows of a request, or of a connection before its first one. */
 class Record {
   /** When the connection was accepted or the request's head arrived. Undefined between two requests. */
-  start: number | undefined = performance.now()
+  start: number | undefined
   /** Bytes that the connection had moved before. */
-  bytesIn = 0
-  bytesOut = 0
-  headBytesOut = 0
+  readonly bytesIn: number
+  readonly bytesOut: number
+  readonly headBytesOut: number
   head: number | undefined
   connected: number | undefined
   request: string | undefined
@@ -39,25 +39,11 @@ class Record {
   /** No error, or a backend was reached after the last one. */
   isWell = true
 
-  /** Prepares for the next request. */
-  reset({ bytesRead, bytesWritten, headBytesWritten }: Connection): void {
-    this.start = undefined
-    this.bytesIn = bytesRead
-    this.bytesOut = bytesWritten
-    this.headBytesOut = headBytesWritten
-    this.head = undefined
-    this.connected = undefined
-    this.request = undefined
-    this.id = undefined
-    this.attempts = 0
-    this.firstByte = undefined
-    this.address = undefined
-    this.referer = undefined
-    this.userAgent = undefined
-    this.status = undefined
-    this.dest = undefined
-    this.errors = ''
-    this.isWell = true
+  constructor(start: number | undefined, bytesIn = 0, bytesOut = 0, headBytesOut = 0) {
+    this.start = start
+    this.bytesIn = bytesIn
+    this.bytesOut = bytesOut
+    this.headBytesOut = headBytesOut
   }
 }
 
@@ -110,8 +96,7 @@ export class AccessLog {
     else record.head = now
     record.request = head.first
     record.id = id
-    const own = address()
-    record.address = own === client.remoteAddress || own === '' ? undefined : own
+    record.address = address()
     if (this.format !== 'combined') return
     record.referer = head.get('referer')
     record.userAgent = head.get('user-agent')
@@ -124,7 +109,7 @@ export class AccessLog {
 
   #opened(connection: Connection): void {
     if (!this.#isOurs(connection)) return
-    this.#records.set(connection.client, new Record())
+    this.#records.set(connection.client, new Record(performance.now()))
   }
 
   #ended(connection: Connection, { firstByte }: RequestTimes): void {
@@ -132,7 +117,8 @@ export class AccessLog {
     if (!record) return
     record.firstByte = firstByte
     this.#log(connection, record)
-    record.reset(connection)
+    const { bytesRead, bytesWritten, headBytesWritten } = connection
+    this.#records.set(connection.client, new Record(undefined, bytesRead, bytesWritten, headBytesWritten))
   }
 
   #with(connection: Connection, change: (record: Record) => void): void {

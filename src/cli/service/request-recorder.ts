@@ -59,9 +59,7 @@ export class RequestRecorder {
 
   /** Call this with each request head before hooks change it. */
   request({ method, target }: Head, client: ClientInfo, { address, isConnection }: Known): void {
-    const own = address()
-    const named = own === client.remoteAddress || own === '' ? undefined : own
-    this.#started.set(client, { method, target, address: named, isConnection, code: undefined })
+    this.#started.set(client, { method, target, address: address(), isConnection, code: undefined })
   }
 
   close(): void {

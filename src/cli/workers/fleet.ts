@@ -116,7 +116,7 @@ export class Fleet {
     return answersOf(this.configured, 'act', action)
   }
 
-  /** Sends the same order to some workers. Returns the results of those that answer in time. */
+  /** Sends the same order to those of some workers that are not silent. Returns the results of those that answer in time. */
   async askAll<K extends Kind>(members: readonly Member[], kind: K, ...given: Parameters<Orders[K]>): Answers<K> {
     return answersOf(awake(members), kind, ...given)
   }

@@ -3,7 +3,6 @@ import { type CertificateStatus, mergeCertificates } from '../certificate-status
 import { show } from '../config/index.ts'
 import { mergeRecent, type RequestLists } from '../recent-requests.ts'
 import type { Fleet } from './fleet.ts'
-import type { Member } from './member.ts'
 import type { Action } from './messages.ts'
 
 /** Shows all workers to the admin page as one service. */
@@ -64,12 +63,12 @@ export class Overview implements Controls, Workers {
 
   /** The certificates that the workers use. */
   async certificates(): Promise<CertificateStatus[]> {
-    return mergeCertificates(await this.#fleet.askAll(this.#fleet.members.filter(isAwake), 'certificates'))
+    return mergeCertificates(await this.#fleet.askAll(this.#fleet.members, 'certificates'))
   }
 
   /** The slowest and the failed requests of all workers, also of those that are leaving. */
   async recent(): Promise<RequestLists> {
-    return mergeRecent(await this.#fleet.askAll(this.#fleet.configured.filter(isAwake), 'recent'))
+    return mergeRecent(await this.#fleet.askAll(this.#fleet.configured, 'recent'))
   }
 
   async setWeight(id: string, weight: number | undefined): Promise<void> {
@@ -119,9 +118,4 @@ function unknown(id: string): RangeError {
 
 function newestFirst(one: { at: number }, other: { at: number }): number {
   return other.at - one.at
-}
-
-/** A silent worker would delay each answer. */
-function isAwake({ isSilent }: Member): boolean {
-  return !isSilent
 }
