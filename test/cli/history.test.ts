@@ -1,12 +1,8 @@
-import { writeFileSync } from 'node:fs'
 import http from 'node:http'
-import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { listen } from '../helpers/net.ts'
-import { temporaryDirectory } from '../helpers/temporary.ts'
 import type { List, Shown } from './admin/samples.ts'
-import { Command } from './command.ts'
-import { get } from './service/support.ts'
+import { startWithPid } from './with-pid.ts'
 
 // The history of the real command.
 
@@ -17,22 +13,11 @@ async function startBackend(id: string, status: number) {
   return { id, port: await listen(server), host: '127.0.0.1' }
 }
 
-/** Starts the command with a config module that sends backends the pid of the process. */
 async function start(workers: number) {
   const [app, api] = [await startBackend('app', 200), await startBackend('a', 404)]
-  const settings = { listen: '127.0.0.1:0', admin: '127.0.0.1:0', requests: 'every' }
   const routing = { backends: app, pools: { api: { backends: api } }, routes: [{ path: '/api', pool: 'api' }] }
-  const file = join(temporaryDirectory(), 'badass.mjs')
-  writeFileSync(
-    file,
-    `export default ${JSON.stringify({ ...settings, ...routing })}
-    export function lookup(head) { head.headers['X-Pid'] = String(process.pid) }`,
-  )
-  const command = Command.start('--config', file, '--workers', String(workers))
-  const port = await command.port()
-  const [, admin] = /admin page on (\S+)#/.exec(await command.said('admin page on'))!
+  const { command, admin, ask } = await startWithPid(routing, workers)
   if (workers > 1) await command.said('workers serve')
-  const ask = (path: string) => get({ port, host: '127.0.0.1', path })
   const history = async () => (await (await fetch(new URL('api/history', admin))).json()) as Shown
   return { command, ask, history }
 }

@@ -9,6 +9,7 @@ import { temporaryDirectory } from '../helpers/temporary.ts'
 import { Command } from './command.ts'
 import { scrape, scrapeUntil } from './scrape.ts'
 import { get } from './service/support.ts'
+import { startWithPid } from './with-pid.ts'
 
 // The metrics of the real command.
 
@@ -22,22 +23,10 @@ async function startStatuses(id: string) {
   return { id, port: await listen(server), host: '127.0.0.1' }
 }
 
-/** Starts the command with a config module that sends backends the pid of the process. */
 async function start(workers: number) {
   const [app, api] = [await startStatuses('app'), await startStatuses('a')]
-  const file = join(temporaryDirectory(), 'badass.mjs')
-  const settings = { listen: '127.0.0.1:0', admin: '127.0.0.1:0', requests: 'every' }
   const routing = { backends: app, pools: { api: { backends: api } }, routes: [{ path: '/404', pool: 'api' }] }
-  writeFileSync(
-    file,
-    `export default ${JSON.stringify({ ...settings, ...routing })}
-    export function lookup(head) { head.headers['X-Pid'] = String(process.pid) }`,
-  )
-  const command = Command.start('--config', file, '--workers', String(workers))
-  const port = await command.port()
-  const [, admin] = /admin page on (\S+)#/.exec(await command.said('admin page on'))!
-  const ask = (path: string) => get({ port, host: '127.0.0.1', path })
-  return { command, admin: admin!, ask }
+  return startWithPid(routing, workers)
 }
 
 test.each([1, 2])(

@@ -10,6 +10,7 @@ import { calls, SERVICE, startGrpc, unary } from '../../helpers/grpc.ts'
 import { Backend, deadPort, listen } from '../../helpers/net.ts'
 import { expectNoWarnings, GET, OK } from '../../helpers/proxy.ts'
 import { certificate, connectTls, makeCertificate, saveCertificate as save } from '../../helpers/tls.ts'
+import { DEFAULTS } from '../config/support.ts'
 import { configOf, get, startBackend, startService } from './support.ts'
 
 expectNoWarnings()
@@ -19,18 +20,6 @@ const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
 const H2: tls.ConnectionOptions = { ALPNProtocols: ['h2'] }
 const { key, cert } = certificate()
 const ca = cert
-
-const BALANCING = {
-  algorithm: 'round-robin',
-  key: 'client',
-  failover: 'redispatch',
-  queue: undefined,
-  slowStart: 0,
-  retries: 0,
-  eject: undefined,
-  health: undefined,
-  sticky: undefined,
-} as const
 
 /** A service with TLS that offers HTTP/2 before HTTP/1.1. */
 const serve = (given: Partial<Config>) =>
@@ -189,7 +178,7 @@ describe('routes by host', () => {
   const wild = makeCertificate(['DNS:*.a.test', 'DNS:a.test'])
   const setUp = async () => {
     const [web, api, rest] = [await startBackend('web'), await startHttp2('api'), await startHttp2('rest')]
-    const pool = (name: string, backend: Config['backends'][number]) => ({ ...BALANCING, name, backends: [backend] })
+    const pool = (name: string, backend: Config['backends'][number]) => ({ ...DEFAULTS, name, backends: [backend] })
     return serve({
       tls: [save(wild)],
       backends: [{ port: rest, host, protocol: 'h2' }],
@@ -270,7 +259,7 @@ describe('the server name counts if a client brings a session of before', () => 
       maxVersion: version,
     }
     const sessions = [await sessionOf(port, options)]
-    const pools = [{ ...BALANCING, name: 'api', backends: [{ port: api, host, protocol: 'h2' } as const] }]
+    const pools = [{ ...DEFAULTS, name: 'api', backends: [{ port: api, host, protocol: 'h2' } as const] }]
     const routing = { pools, routes: [TO_API, { pool: 'default' }], unsafePaths: false }
     await service.reload(configOf({ ...given, alpn: ['h2', 'http/1.1'], routing }))
     sessions.push(await sessionOf(port, options))

@@ -109,6 +109,11 @@ test('shows either a leaving worker or its replacement in the metrics, not both'
   expect(new Set(samples).size).toBe(samples.length)
 })
 
+/** The ids of the backends that serve until the pids are enough. */
+async function idsServedBy(...given: Parameters<typeof untilServedBy>): Promise<Set<string>> {
+  return new Set((await untilServedBy(...given)).map(({ id }) => id))
+}
+
 test('each worker routes to all pools, and a drain reaches a backend of a pool in every worker', async () => {
   const [app, a, b] = [await startBackend('app'), await startBackend('a'), await startBackend('b')]
   const team = await startTwo({
@@ -120,10 +125,7 @@ test('each worker routes to all pools, and a drain reaches a backend of a pool i
   const { state, act } = await adminOf(team)
   expect(await act('x/a', 'drain')).toMatchObject({ status: 200 })
   expect((await act('a', 'drain')).status).toBe(404)
-  const idsOf = async (path: string) => {
-    const all = await untilServedBy((pids) => pids.size === 2, { port: team.port, host: '127.0.0.1', path })
-    return new Set(all.map(({ id }) => id))
-  }
+  const idsOf = (path: string) => idsServedBy((pids) => pids.size === 2, { port: team.port, host: '127.0.0.1', path })
   expect([await idsOf('/x/y'), await idsOf('/')]).toEqual([new Set(['b']), new Set(['app'])])
   expect((await state()).backends).toMatchObject([
     { id: 'app' },
@@ -142,14 +144,10 @@ test('a drain and its end reach every worker, later ones included', async () => 
     { id: 'a', draining: true },
     { id: 'b', draining: false },
   ])
-  const served = async (isEnough: (pids: ReadonlySet<number>) => boolean) => {
-    const all = await untilServedBy(isEnough, team.port)
-    return new Set(all.map(({ id }) => id))
-  }
-  expect(await served((pids) => pids.size === 2)).toEqual(new Set(['b']))
+  expect(await idsServedBy((pids) => pids.size === 2, team.port)).toEqual(new Set(['b']))
   process.kill(first, 'SIGKILL')
   await team.command.said('replacing it')
-  expect(await served((pids) => pids.size === 2 && pids.has(second))).toEqual(new Set(['b']))
+  expect(await idsServedBy((pids) => pids.size === 2 && pids.has(second), team.port)).toEqual(new Set(['b']))
   expect(team.command.stderr.match(/\n.*drain.*/gi)).toEqual([
     '\nbadass: admin: 127.0.0.1 drained backend a: it gets no new clients',
   ])
@@ -171,14 +169,10 @@ test('a weight reaches every worker, later ones included, and stays through a re
   const [first, second] = await pidsOf(team.port)
   expect(await act('a', 'weight', { weight: 0 })).toEqual({ status: 200, body: { weight: 0 } })
   expect(await act('nobody', 'weight', { weight: 0 })).toMatchObject({ status: 404 })
-  const served = async (isEnough: (pids: ReadonlySet<number>) => boolean) => {
-    const all = await untilServedBy(isEnough, team.port)
-    return new Set(all.map(({ id }) => id))
-  }
-  expect(await served((pids) => pids.size === 2)).toEqual(new Set(['b']))
+  expect(await idsServedBy((pids) => pids.size === 2, team.port)).toEqual(new Set(['b']))
   process.kill(first, 'SIGKILL')
   await team.command.said('replacing it')
-  expect(await served((pids) => pids.size === 2 && pids.has(second))).toEqual(new Set(['b']))
+  expect(await idsServedBy((pids) => pids.size === 2 && pids.has(second), team.port)).toEqual(new Set(['b']))
   team.file.write({ ...settings, backends: [{ ...a, weight: 4 }, b] })
   team.command.signal('SIGHUP')
   await team.command.said('badass: reloaded')
