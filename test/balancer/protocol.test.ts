@@ -203,7 +203,7 @@ describe('a backend with TLS and HTTP/2 only', () => {
     }
     const server = tls.createServer({ key, cert, ALPNCallback })
     const backends = [{ port: await listen(server), host: '127.0.0.1', protocol: 'h2', tls: { ca: cert } } as const]
-    balancerOf({ backends, health: { type: 'tcp', interval: 60_000 } })
+    balancerOf({ backends, health: { type: 'tcp', interval: 500, timeout: 30_000 } })
     expect(await promise).toEqual(['h2'])
   })
 
@@ -211,7 +211,7 @@ describe('a backend with TLS and HTTP/2 only', () => {
     const { key, cert } = certificate()
     const port = await listen(tls.createServer({ key, cert }))
     const backends = [{ port, host: '127.0.0.1', protocol: 'h2', tls: { ca: cert } } as const]
-    const balancer = balancerOf({ backends, health: { type: 'tcp', interval: 60_000 } })
+    const balancer = balancerOf({ backends, health: { type: 'tcp', interval: 500, timeout: 30_000 } })
     const error = await new Promise<Error>((resolve) => balancer.on('down', (_, cause) => resolve(cause)))
     expect(error.message).toBe('the backend did not choose h2 (ALPN)')
   })
