@@ -5,28 +5,47 @@ import { escapeUnprintable } from './escape.ts'
 /** Most bytes to buffer for a slow reader. Further lines are dropped. */
 const MAX_WAITING_BYTES = 1 << 20
 
-/** Bytes that a pipe keeps whole (PIPE_BUF of Linux), although several processes write to it. */
-const PIPE_BYTES = 4_096
+/** Which lines `writeSoon` writes together. */
+export interface Batch {
+  /** Most bytes. */
+  readonly bytes: number
+  /** ms to wait for more lines. 0: the lines of one turn of the event loop. */
+  readonly ms: number
+}
+
+/** A pipe keeps so many bytes whole (PIPE_BUF of Linux), although several processes write to it. */
+const PIPE: Batch = { bytes: 4_096, ms: 0 }
+
+interface OutputOptions {
+  /** What may be too slow. Default: the reader of the access log. */
+  reader?: string
+  /** Default: as a pipe needs it. */
+  batch?: Batch
+}
 
 /** Writes lines of ASCII to a stream that may be slow or closed. The buffer is bounded; dropped lines are counted. */
 export class Output {
   readonly #stream: Writable
   readonly #say: (line: string) => void
   readonly #reader: string
-  /** Lines of this turn of the event loop. */
+  readonly #limits: Batch
+  /** Lines that wait to be written together. */
   #batch = ''
+  /** Of the next flush, if lines wait for more than a turn. */
+  #timer: NodeJS.Timeout | undefined
   #dropped = 0
   #lastError: string | undefined
 
-  /** `say` reports dropped lines and write errors. `reader`: what may be too slow. */
+  /** `say` reports dropped lines and write errors. */
   constructor(
     stream: Writable,
     say: (line: string) => void = () => undefined,
-    reader = 'the reader of the access log',
+    { reader = 'the reader of the access log', batch = PIPE }: OutputOptions = {},
   ) {
     this.#stream = stream
     this.#say = say
     this.#reader = reader
+    this.#limits = batch
     // For example EPIPE: the reader has closed. The proxy goes on.
     stream.on('error', (error: NodeJS.ErrnoException) => this.#failed(error))
     stream.on('drain', () => this.#resume())
@@ -36,16 +55,21 @@ export class Output {
     if (this.#canTake(line)) this.#stream.write(`${line}\n`)
   }
 
-  /** Writes the lines of a turn of the event loop together. Call `flush` before the process ends. */
+  /** Writes several lines together. Call `flush` before the process ends. */
   readonly writeSoon = (line: string): void => {
     if (!this.#canTake(line)) return
-    if (this.#batch.length + line.length >= PIPE_BYTES) this.flush()
-    if (this.#batch === '') setImmediate(this.flush)
+    const { bytes, ms } = this.#limits
+    if (this.#batch.length + line.length >= bytes) this.flush()
+    if (this.#batch === '') {
+      if (ms === 0) setImmediate(this.flush)
+      else this.#timer = setTimeout(this.flush, ms)
+    }
     this.#batch += `${line}\n`
   }
 
-  /** Writes the lines that wait for the end of this turn. */
+  /** Writes the lines that wait. */
   readonly flush = (): void => {
+    clearTimeout(this.#timer)
     if (this.#batch === '') return
     const lines = this.#batch
     this.#batch = ''

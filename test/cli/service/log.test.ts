@@ -2,7 +2,7 @@ import { channel } from 'node:diagnostics_channel'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import fc from 'fast-check'
-import { expect, test, vi } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { Output } from '../../../src/cli/output.ts'
 import { type Entry, toCombined, toJson, toText } from '../../../src/cli/service/log-format.ts'
 import type { Head } from '../../../src/parser/index.ts'
@@ -309,6 +309,28 @@ test('writes the lines of a turn together, as far as a pipe keeps them whole', a
   output.writeSoon('x'.repeat(5_000))
   await output.end()
   expect(chunks.slice(1)).toEqual([`${long}\n`, 'c\n', 'd\n', `${'x'.repeat(5_000)}\n`])
+})
+
+test('waits for more lines as long as it is told, unless they are many', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setImmediate'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const stream = new Slow()
+  const output = new Output(stream, undefined, { batch: { bytes: 10, ms: 20 } })
+  output.writeSoon('a')
+  vi.advanceTimersByTime(19)
+  output.writeSoon('b')
+  expect(stream.writableLength).toBe(0)
+  vi.advanceTimersByTime(1)
+  expect(stream.taken).toBe('a\nb\n')
+  output.writeSoon('c')
+  vi.advanceTimersByTime(19)
+  output.writeSoon('x'.repeat(10))
+  expect(stream.writableLength).toBe('a\nb\nc\n'.length)
+  // The many lines wait for others again.
+  vi.advanceTimersByTime(19)
+  expect(stream.writableLength).toBe('a\nb\nc\n'.length)
+  vi.advanceTimersByTime(1)
+  expect(stream.writableLength).toBe(`a\nb\nc\n${'x'.repeat(10)}\n`.length)
 })
 
 test('counts the lines of this turn as buffered', () => {
