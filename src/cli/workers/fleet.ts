@@ -1,7 +1,6 @@
 import cluster from 'node:cluster'
 import { messageOf } from '../../show.ts'
 import { LONGEST_MS } from '../../validate.ts'
-import type { ProcessMetrics } from '../admin/index.ts'
 import type { Io } from '../output.ts'
 import { type Answers, answersOf, awake, soon } from './answers.ts'
 import { Member, type MemberEvents, WorkerExited } from './member.ts'
@@ -95,20 +94,15 @@ export class Fleet {
     this.#isKept = true
   }
 
-  /** Collects a report from every worker. Returns the metrics of their processes if asked to. */
-  async report(withMetrics: boolean): Promise<ProcessMetrics[]> {
-    // For a silent worker its last report counts.
-    const metrics = await Promise.all(
+  /** Collects a report from every worker. For a silent worker its last report counts. */
+  async report(): Promise<void> {
+    await Promise.all(
       awake(this.configured).map(async (member) => {
         // Also a report that is late has requests which no other one has.
-        const answer = member.ask('report', { withMetrics }).then((report) => this.#take(member, report))
-        const report = await soon(answer)
-        // Its replacement has the same label.
-        return member.isLeaving ? undefined : report?.metrics
+        await soon(member.ask('report').then((report) => this.#take(member, report)))
       }),
     )
     this.stats.prune()
-    return metrics.filter((one) => one !== undefined)
   }
 
   /** Applies an action to a backend in every worker. Returns the results of those that answer in time. */
@@ -182,9 +176,8 @@ export class Fleet {
   }
 
   /** Ignores reports of an ended worker: its counts are final. */
-  #take(member: Member, report: Report | undefined): Report | undefined {
+  #take(member: Member, report: Report | undefined): void {
     if (report && this.#members.has(member)) this.stats.update(member, report)
-    return report
   }
 
   async #admit(member: Member): Promise<void> {

@@ -31,7 +31,6 @@ export interface Report {
   readonly removed: readonly AdminStatus[]
   /** What it has counted since its last report. */
   readonly requests: readonly RequestCounts[]
-  readonly metrics: ProcessMetrics | undefined
 }
 
 /** The orders that the primary sends to a worker. */
@@ -50,7 +49,9 @@ export interface Orders {
   act(given: Action): number
   /** Undefined if the worker has no backend with that id. */
   details(id: string): BackendDetails | undefined
-  report(given: { withMetrics: boolean }): Report | undefined
+  report(): Report | undefined
+  /** The metrics of its process. */
+  metrics(): ProcessMetrics
   /** The certificates that the worker uses. */
   certificates(): readonly CertificateStatus[]
   /** Its slowest and failed requests, if it records them. */

@@ -34,13 +34,17 @@ export class Overview implements Controls, Workers {
   }
 
   async refresh(): Promise<void> {
-    await this.#fleet.report(false)
+    await this.#fleet.report()
   }
 
   async metrics(): Promise<string> {
     // The library takes time to load, so only a scrape loads it.
     const { joinMetrics, processMetrics } = await import('../admin/process.ts')
-    const [own, others] = await Promise.all([processMetrics('primary'), this.#fleet.report(true)])
+    // Without those that are leaving: their replacements have the same labels.
+    const [own, others] = await Promise.all([
+      processMetrics('primary'),
+      this.#fleet.askAll(this.#fleet.members, 'metrics'),
+    ])
     return joinMetrics([own, ...others])
   }
 

@@ -1,4 +1,4 @@
-import type { BackendDetails } from '../admin/index.ts'
+import type { BackendDetails, ProcessMetrics } from '../admin/index.ts'
 import { type Config, ConfigError, type PoolSettings, readArguments } from '../config/index.ts'
 import { counted, exit } from '../exit.ts'
 import type { Change } from '../listening/index.ts'
@@ -56,7 +56,8 @@ export class Worker {
     drain: (ms) => this.#leave(ms),
     act: (given) => this.#tasks.run(() => this.#act(given)),
     details: (id) => this.#details(id),
-    report: ({ withMetrics }) => this.#report(withMetrics),
+    report: () => this.#report(),
+    metrics: () => this.#metrics(),
     certificates: () => this.#service?.files.certificates ?? [],
     recent: () => this.#recent(),
     reopenLog: () => this.#service?.reopenLog(),
@@ -140,14 +141,16 @@ export class Worker {
     return lists && { slowest: labelled(lists.slowest), failed: labelled(lists.failed) }
   }
 
-  async #report(withMetrics: boolean): Promise<Report | undefined> {
+  #report(): Report | undefined {
+    if (!this.#service) return undefined
+    const { counters, pools, requests } = this.#service
+    return { counters, backends: pools.backends, removed: pools.removed, requests: requests.take() }
+  }
+
+  async #metrics(): Promise<ProcessMetrics> {
     // The library takes time to load, so only a scrape loads it.
-    const library = withMetrics ? await import('../admin/process.ts') : undefined
-    const metrics = await library?.processMetrics(String(this.#identity.number))
-    const service = this.#service
-    if (!service) return undefined
-    const { counters, pools, requests } = service
-    return { counters, backends: pools.backends, removed: pools.removed, requests: requests.take(), metrics }
+    const { processMetrics } = await import('../admin/process.ts')
+    return processMetrics(String(this.#identity.number))
   }
 
   /** On SIGTERM: only the primary knows whether the whole group got it. */
@@ -158,7 +161,7 @@ export class Worker {
 
   async #leave(ms: number): Promise<void> {
     await this.#service?.drain(ms)
-    const report = await this.#report(false)
+    const report = this.#report()
     const end = () => exit(0)
     setTimeout(end, LINGER_MS)
     this.#lines?.flush()

@@ -80,7 +80,7 @@ test('prints a line without a subject again after a while', () => {
 })
 
 function reportOf(counters: Partial<Report['counters']>, ...backends: AdminStatus[]): Report {
-  return { counters: { ...COUNTERS, ...counters }, backends, removed: [], requests: [], metrics: undefined }
+  return { counters: { ...COUNTERS, ...counters }, backends, removed: [], requests: [] }
 }
 
 test('merges the reports of several workers', () => {
