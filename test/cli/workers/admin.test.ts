@@ -299,7 +299,11 @@ test('/api/requests collects the requests of all workers', async () => {
     const response = await fetch(`${url}api/requests`, { headers: { authorization: `Bearer ${token}` } })
     return (await response.json()) as RequestLists
   }
-  await expect.poll(async () => (await lists()).slowest.length).toBe(Math.min(all.length, 40))
+  // One worker may have served nearly all. Each keeps 20 of a minute.
+  const pids = all.map(pidOf)
+  const servedBy = (pid: number) => pids.filter((one) => one === pid).length
+  const least = [...new Set(pids)].reduce((sum, pid) => sum + Math.min(servedBy(pid), 20), 0)
+  await expect.poll(async () => (await lists()).slowest.length).toBeGreaterThanOrEqual(least)
   const { slowest, failed } = await lists()
   expect(new Set(slowest.map(({ worker }) => worker))).toEqual(new Set([1, 2]))
   expect(failed).toEqual([])

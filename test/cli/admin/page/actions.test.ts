@@ -63,7 +63,7 @@ test('each action says what it will do, and then what it did', async (context) =
   await openRow(page, NAME)
   await press(page, 'toggle')
   await page.click('#confirm-ok')
-  await until(page, '#toasts', 'is back')
+  await until(page, '#toasts', `${NAME} is back`)
   expect(balancer.calls).toEqual(['drain web-1', 'kill web-1', 'ready web-1', `ready ${NAME}`])
   expect(watch.errors).toEqual([])
 })
