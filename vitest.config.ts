@@ -13,6 +13,9 @@ const smoke = [
 /** Unit tests that mock a module: what they mock must be loaded for them alone. */
 const mocked = ['test/cli/admin/guards.test.ts', 'test/sticky/forgery.test.ts']
 
+/** Tests that share one browser. It ends with the file. */
+const browser = ['test/cli/admin/page/*.test.ts']
+
 /** Long corpora, hundreds of megabytes for clients that lag, and time-outs of the system's resolver. */
 const slow = [
   'test/balancer/discovery/server.test.ts',
@@ -56,13 +59,15 @@ export default defineConfig({
             'test/{e2e,examples}/**/*.test.ts',
             'test/cli/{listening,service,workers}/**/*.test.ts',
             'test/cli/*.test.ts',
-            'test/cli/admin/page/*.test.ts',
             'test/package.test.ts',
           ],
           exclude: smoke,
           testTimeout: 180_000,
+          // As for the unit tests: a fifth of the CPU time.
+          isolate: false,
         },
       },
+      { extends: true, test: { name: 'e2e-browser', include: browser, testTimeout: 180_000 } },
       {
         extends: true,
         test: { name: 'torture', include: ['test/torture/**/*.test.ts', ...slow], testTimeout: 180_000 },

@@ -21,10 +21,13 @@ interface Running {
   kill(signal: NodeJS.Signals): void
 }
 
-/** A folder inside the package, so that a file in it can import the package by name. */
+/**
+ * A folder inside the package, so that a file in it can import the package by name. Not in dist/: a test that packs that
+ * would find files that come and go.
+ */
 export function folder(): string {
-  mkdirSync(join(root, 'dist'), { recursive: true })
-  const path = mkdtempSync(join(root, 'dist', 'example-'))
+  mkdirSync(join(root, 'tmp'), { recursive: true })
+  const path = mkdtempSync(join(root, 'tmp', 'example-'))
   onTestFinished(() => rmSync(path, { recursive: true, force: true }))
   return path
 }
