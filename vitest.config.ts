@@ -33,6 +33,7 @@ export default defineConfig({
     // Real sockets and child processes share two cores in CI: a limit only for what hangs.
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    expect: { poll: { timeout: 30_000 } },
     // Each file is in one of them.
     projects: [
       {
@@ -63,7 +64,7 @@ export default defineConfig({
           ],
           exclude: smoke,
           testTimeout: 180_000,
-          // As for the unit tests: a fifth of the CPU time.
+          // A process for each file would take a quarter more CPU time.
           isolate: false,
         },
       },

@@ -6,21 +6,21 @@ import { escapeUnprintable } from './escape.ts'
 const MAX_WAITING_BYTES = 1 << 20
 
 /** Which lines `writeSoon` writes together. */
-export interface Batch {
-  /** Most bytes. */
+export interface BatchLimits {
+  /** Most bytes. A longer line is written alone. */
   readonly bytes: number
   /** ms to wait for more lines. 0: the lines of one turn of the event loop. */
   readonly ms: number
 }
 
-/** A pipe keeps so many bytes whole (PIPE_BUF of Linux), although several processes write to it. */
-const PIPE: Batch = { bytes: 4_096, ms: 0 }
+/** Linux does not split a write of up to PIPE_BUF bytes, even if several processes write to the pipe. */
+export const PIPE: BatchLimits = { bytes: 4_096, ms: 0 }
 
 interface OutputOptions {
-  /** What may be too slow. Default: the reader of the access log. */
+  /** Its name in messages. Default: the reader of the access log. */
   reader?: string
-  /** Default: as a pipe needs it. */
-  batch?: Batch
+  /** Default: PIPE. */
+  limits?: BatchLimits
 }
 
 /** Writes lines of ASCII to a stream that may be slow or closed. The buffer is bounded; dropped lines are counted. */
@@ -28,10 +28,10 @@ export class Output {
   readonly #stream: Writable
   readonly #say: (line: string) => void
   readonly #reader: string
-  readonly #limits: Batch
+  readonly #limits: BatchLimits
   /** Lines that wait to be written together. */
   #batch = ''
-  /** Of the next flush, if lines wait for more than a turn. */
+  /** Of the next flush. Unused if `ms` is 0. */
   #timer: NodeJS.Timeout | undefined
   #dropped = 0
   #lastError: string | undefined
@@ -40,12 +40,12 @@ export class Output {
   constructor(
     stream: Writable,
     say: (line: string) => void = () => undefined,
-    { reader = 'the reader of the access log', batch = PIPE }: OutputOptions = {},
+    { reader = 'the reader of the access log', limits = PIPE }: OutputOptions = {},
   ) {
     this.#stream = stream
     this.#say = say
     this.#reader = reader
-    this.#limits = batch
+    this.#limits = limits
     // For example EPIPE: the reader has closed. The proxy goes on.
     stream.on('error', (error: NodeJS.ErrnoException) => this.#failed(error))
     stream.on('drain', () => this.#resume())
@@ -55,7 +55,7 @@ export class Output {
     if (this.#canTake(line)) this.#stream.write(`${line}\n`)
   }
 
-  /** Writes several lines together. Call `flush` before the process ends. */
+  /** Writes several lines together. Before the process ends, call `flush`, or `end` for a file. */
   readonly writeSoon = (line: string): void => {
     if (!this.#canTake(line)) return
     const { bytes, ms } = this.#limits
@@ -87,7 +87,7 @@ export class Output {
     if (this.#lastError === 'EPIPE') return false
     const { writableNeedDrain, writableLength } = this.#stream
     const waiting = writableLength + this.#batch.length + line.length
-    // If no 'drain' is to come, nothing is buffered.
+    // Lines are dropped only if a 'drain' is to come, which ends that.
     const isFull = writableNeedDrain && (this.#dropped > 0 || waiting >= MAX_WAITING_BYTES)
     if (isFull) this.#drop()
     return !isFull

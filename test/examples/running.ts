@@ -22,8 +22,8 @@ interface Running {
 }
 
 /**
- * A folder inside the package, so that a file in it can import the package by name. Not in dist/: a test that packs that
- * would find files that come and go.
+ * A folder inside the package, so that a file in it can import the package by name. Not in dist/, which another test packs
+ * at the same time.
  */
 export function folder(): string {
   mkdirSync(join(root, 'tmp'), { recursive: true })

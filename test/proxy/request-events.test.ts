@@ -129,7 +129,7 @@ describe("with requests: 'every'", () => {
     const text = await client.ended()
     client.end()
     await client.closed()
-    await vi.waitFor(() => expect(namesOf(seen)).toEqual(['start', 'response', 'end']))
+    await expect.poll(() => namesOf(seen)).toEqual(['start', 'response', 'end'])
     const { times, ...message } = seen[2]!.message as ConnectionEvents['end']
     expect(message).toMatchObject({ status: 502, response: undefined, bytesWritten: text.length })
     expect(times).toMatchObject({ queue: expect.any(Number), connect: expect.any(Number), firstByte: undefined })

@@ -1,10 +1,10 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { Writable } from 'node:stream'
 import { messageOf } from '../../show.ts'
-import { type Batch, Output } from '../output.ts'
+import { type BatchLimits, Output, PIPE } from '../output.ts'
 
-/** Each write to a file is another thread's work, which costs more than the lines. */
-const BATCH: Batch = { bytes: 64 << 10, ms: 20 }
+/** Each write is a job of the thread pool, which costs more CPU time than making the lines. */
+const FILE: BatchLimits = { bytes: 64 << 10, ms: 20 }
 
 /** Readable by the group, such as adm, and by nobody else: it names clients. */
 const MODE = 0o640
@@ -61,7 +61,9 @@ export class LogFile {
 async function openOutput(path: string, say: Say): Promise<Output> {
   try {
     const file = await open(path, 'a', MODE)
-    return new Output(appending(file), say, { reader: 'the disk of the access log', batch: BATCH })
+    // /dev/stdout may be a pipe that several workers write to.
+    const isFile = (await file.stat()).isFile()
+    return new Output(appending(file), say, { reader: 'the disk of the access log', limits: isFile ? FILE : PIPE })
   } catch (error) {
     throw new Error(`--log-file: cannot open ${path}: ${reasonOf(error)}`, { cause: error })
   }

@@ -96,12 +96,9 @@ export class Fleet {
 
   /** Collects a report from every worker. For a silent worker its last report counts. */
   async report(): Promise<void> {
-    await Promise.all(
-      awake(this.configured).map(async (member) => {
-        // Also a report that is late has requests which no other one has.
-        await soon(member.ask('report').then((report) => this.#take(member, report)))
-      }),
-    )
+    // A late report counts too: its requests are in no other one.
+    const ask = (member: Member) => member.ask('report').then((report) => this.#take(member, report))
+    await Promise.all(awake(this.configured).map((member) => soon(ask(member))))
     this.stats.prune()
   }
 

@@ -49,6 +49,7 @@ export interface Orders {
   act(given: Action): number
   /** Undefined if the worker has no backend with that id. */
   details(id: string): BackendDetails | undefined
+  /** Undefined until the worker serves. */
   report(): Report | undefined
   /** The metrics of its process. */
   metrics(): ProcessMetrics

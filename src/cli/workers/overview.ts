@@ -40,7 +40,7 @@ export class Overview implements Controls, Workers {
   async metrics(): Promise<string> {
     // The library takes time to load, so only a scrape loads it.
     const { joinMetrics, processMetrics } = await import('../admin/process.ts')
-    // Without those that are leaving: their replacements have the same labels.
+    // Leaving workers are left out: a replacement has the same label.
     const [own, others] = await Promise.all([
       processMetrics('primary'),
       this.#fleet.askAll(this.#fleet.members, 'metrics'),

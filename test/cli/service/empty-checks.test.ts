@@ -1,5 +1,5 @@
 import net from 'node:net'
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import { connect } from '../../helpers/net.ts'
 import { expectNoWarnings, GET } from '../../helpers/proxy.ts'
 import { block, LINE } from '../../helpers/proxy-header.ts'
@@ -69,7 +69,7 @@ test('a client that resets the connection inside a request has a line', async ()
   const { port, logged, service } = await startService({ backends: [await startBackend()], log: 'text' })
   const client = await connect(port)
   client.write('GET /')
-  await vi.waitFor(() => expect(service.counters.bytesRead).toBe(5))
+  await expect.poll(() => service.counters.bytesRead).toBe(5)
   client.reset()
   expect((await logged.untilCount(1))[0]).toMatch(/ CLIENT_RESET$/)
 })

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test, vi } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { readArguments } from '../../../src/cli/config/arguments.ts'
 import type { Config } from '../../../src/cli/config/config.ts'
 import { RepeatFilter } from '../../../src/cli/output.ts'
@@ -92,6 +92,7 @@ test('prints one line for any thrown value', async () => {
 
 test('prints a kind of line once a minute with its count, for a limited number of kinds', () => {
   vi.useFakeTimers({ toFake: ['performance'] })
+  onTestFinished(() => void vi.useRealTimers())
   const lines: string[] = []
   const repeats = new RepeatFilter((line) => lines.push(line))
   for (let i = 0; i < 3; i++) repeats.say('a', 'A')
@@ -105,5 +106,4 @@ test('prints a kind of line once a minute with its count, for a limited number o
   repeats.say('new', 'new')
   repeats.say('kind 500', 'late')
   expect(lines).toEqual(['new', 'late'])
-  vi.useRealTimers()
 })

@@ -164,7 +164,7 @@ test('does not treat a TCP client that left before accept as a Unix socket clien
   const early = await EarlyResets.start(port, GET)
   early.begin(1)
   early.wait()
-  await vi.waitFor(() => expect(service.counters.outcomes.CLIENT_RESET).toBe(1))
+  await expect.poll(() => service.counters.outcomes.CLIENT_RESET).toBe(1)
   // Its request was not read, so it may have been a health check.
   expect(logged.all).toEqual([])
   expect(backend.accepted).toBe(0)
@@ -311,11 +311,11 @@ test('writes the lines of a turn together, as far as a pipe keeps them whole', a
   expect(chunks.slice(1)).toEqual([`${long}\n`, 'c\n', 'd\n', `${'x'.repeat(5_000)}\n`])
 })
 
-test('waits for more lines as long as it is told, unless they are many', async () => {
+test('waits for more lines until the time is up or the batch is full', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setImmediate'] })
   onTestFinished(() => void vi.useRealTimers())
   const stream = new Slow()
-  const output = new Output(stream, undefined, { batch: { bytes: 10, ms: 20 } })
+  const output = new Output(stream, undefined, { limits: { bytes: 10, ms: 20 } })
   output.writeSoon('a')
   vi.advanceTimersByTime(19)
   output.writeSoon('b')
@@ -326,7 +326,7 @@ test('waits for more lines as long as it is told, unless they are many', async (
   vi.advanceTimersByTime(19)
   output.writeSoon('x'.repeat(10))
   expect(stream.writableLength).toBe('a\nb\nc\n'.length)
-  // The many lines wait for others again.
+  // The long line waits too.
   vi.advanceTimersByTime(19)
   expect(stream.writableLength).toBe('a\nb\nc\n'.length)
   vi.advanceTimersByTime(1)

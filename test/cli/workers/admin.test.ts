@@ -215,7 +215,7 @@ test('a reload that moves a backend ends its drain and its weight, in later work
   ]
   expect((await state()).backends).toMatchObject(expected)
   for (const pid of await pidsOf(team.port)) process.kill(pid, 'SIGKILL')
-  await expect.poll(state, { timeout: 30_000 }).toMatchObject({ workers: 2, restarts: 2 })
+  await expect.poll(state).toMatchObject({ workers: 2, restarts: 2 })
   expect((await state()).backends).toMatchObject(expected)
 })
 

@@ -105,8 +105,8 @@ describe.skipIf(process.platform !== 'linux')('the process keeps no socket and n
       const kernels = () => kernelSockets(backend.port, ...ports)
       const baseline = { ours: ours(), kernels: kernels() }
       const calm = async () => {
-        await expect.poll(ours, { timeout: 30_000 }).toBe(baseline.ours)
-        await expect.poll(kernels, { timeout: 30_000 }).toBe(baseline.kernels)
+        await expect.poll(ours).toBe(baseline.ours)
+        await expect.poll(kernels).toBe(baseline.kernels)
       }
       await blow(storm, ports, WARM_UP)
       await calm()
