@@ -133,7 +133,7 @@ test('an action asks for a missing token, and reports a wrong one', async (conte
   await drain()
   await page.type('#token', TOKEN)
   await page.keyboard.press('Enter')
-  await until(page, '.row [data-part=state]', 'draining')
+  await until(page, '#toasts', 'web-1 is draining')
   expect(balancer.calls).toEqual(['drain web-1'])
   // Chromium itself logs the answer to the wrong token.
   expect(watch.errors).toEqual([expect.stringContaining('401 (Unauthorized)')])
