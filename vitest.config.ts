@@ -10,8 +10,8 @@ const smoke = [
   'test/e2e/ws.test.ts',
 ]
 
-/** Unit tests that mock a module: what they mock must be loaded for them alone. */
-const mocked = ['test/cli/admin/guards.test.ts', 'test/sticky/forgery.test.ts']
+/** Unit tests that mock a module, or count what a process prints once: its modules must be loaded for them alone. */
+const alone = ['test/cli/admin/guards.test.ts', 'test/proxy/proxy-error.test.ts', 'test/sticky/forgery.test.ts']
 
 /** Tests that share one browser. It ends with the file. */
 const browser = ['test/cli/admin/page/*.test.ts']
@@ -45,12 +45,12 @@ export default defineConfig({
             'test/cli/{admin,config}/**/*.test.ts',
             'test/{ip,rooms}.test.ts',
           ],
-          exclude: ['test/cli/admin/page/**', ...mocked, ...slow],
+          exclude: ['test/cli/admin/page/**', ...alone, ...slow],
           // A process for each file, with modules of its own, would take a third more CPU time.
           isolate: false,
         },
       },
-      { extends: true, test: { name: 'unit-mocked', include: mocked } },
+      { extends: true, test: { name: 'unit-alone', include: alone } },
       { extends: true, test: { name: 'smoke', include: smoke } },
       {
         extends: true,

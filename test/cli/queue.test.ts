@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import http from 'node:http'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { Backend, connect } from '../helpers/net.ts'
+import { Backend, connect, ownHost } from '../helpers/net.ts'
 import { GET, OK } from '../helpers/proxy.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 import { Command } from './command.ts'
@@ -30,17 +30,17 @@ test.each(['first', 'every'])(
   '--queue: a restart of the only backend costs a wait, with --requests %s',
   async (requests) => {
     const server = http.createServer((_, response) => response.end('back'))
-    server.listen(0, '127.0.0.1')
+    server.listen(0, ownHost)
     await once(server, 'listening')
     const { port: backend } = server.address() as { port: number }
     server.close()
     await once(server, 'close')
-    const { port, admin, untilQueued } = await start('--requests', requests, '--queue', '1m', `127.0.0.1:${backend}`)
+    const { port, admin, untilQueued } = await start('--requests', requests, '--queue', '1m', `${ownHost}:${backend}`)
     const answers = [1, 2, 3].map(() => fetch(`http://127.0.0.1:${port}/`))
     await untilQueued(3)
     const state = (await (await fetch(new URL('api/state', admin))).json()) as { counters: { queued: number } }
     expect(state.counters.queued).toBe(3)
-    server.listen(backend, '127.0.0.1')
+    server.listen(backend, ownHost)
     onTestFinished(() => void server.close())
     for (const answer of await Promise.all(answers)) expect([answer.status, await answer.text()]).toEqual([200, 'back'])
     await untilQueued(0)

@@ -69,7 +69,7 @@ test.skipIf(!hasProgram('prometheus') && !process.env.CI)('tell which backend fa
   const seconds = await query(latency, 'pool', 'backend')
   expect(Object.keys(seconds).sort()).toEqual(['bad bad', 'default good'])
   for (const one of Object.values(seconds)) expect(one).toBeGreaterThan(0)
-  expect(await query(saturation, 'id')).toEqual({ good: 0, 'bad/bad': 0, 'gone/gone': 0, 'held/held': 0.25 })
+  await expect.poll(() => query(saturation, 'id')).toEqual({ good: 0, 'bad/bad': 0, 'gone/gone': 0, 'held/held': 0.25 })
   // Here no backend takes a second, and the test no minute.
   const soon = since.replace('> 1\n', '> 0\n').replace('[6h:1m]', '[5m:1s]')
   let began: Record<string, number> = {}

@@ -99,7 +99,7 @@ describe('gRPC over TLS', () => {
       responseDeserialize,
       Buffer.alloc(0),
       new Metadata(),
-      { deadline: Date.now() + 300 },
+      { deadline: Date.now() + 2_000 },
     )
     const failed = once(late, 'error')
     late.resume()
@@ -356,7 +356,10 @@ test('a backend that does not choose h2 gets no byte of it, and a line says why 
 })
 
 test('a drain gives open HTTP/2 connections their grace, and then ends them', async () => {
-  const { port, service } = await serve({ backends: [{ port: await startHttp2(), host, protocol: 'h2' }], grace: 500 })
+  const { port, service } = await serve({
+    backends: [{ port: await startHttp2(), host, protocol: 'h2' }],
+    grace: 2_000,
+  })
   const { opened, ask } = session(port)
   expect(await ask('/1')).toContain('/1')
   const drained = service.drain()

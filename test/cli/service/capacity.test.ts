@@ -144,7 +144,7 @@ test('the idle time-out ends a stalled upload, and a WebSocket whose backend doe
   const backend = await Backend.start()
   const { port, logged } = await startService({
     backends: [{ port: backend.port }],
-    limits: { idleTimeout: 100 },
+    limits: { idleTimeout: 1_000 },
     log: 'text',
   })
   const upload = await connect(port)

@@ -275,5 +275,6 @@ test('each worker has its share', async () => {
   while (!peer.text.includes('\r\n\r\n')) peer = await backend.next()
   const [, admin] = /admin page on (\S+)#/.exec(command.stderr)!
   const metrics = await (await fetch(new URL('metrics', admin))).text()
-  expect(metrics).toMatch(/^badass_connections_limited_total 20$/m)
+  // However the kernel distributes them: a worker that got fewer than two refused fewer.
+  expect(metrics).toMatch(/^badass_connections_limited_total 2[012]$/m)
 })

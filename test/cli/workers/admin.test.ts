@@ -19,7 +19,13 @@ interface State {
 async function adminOf({ command }: Team) {
   const [, url = '', token = ''] = /admin page on (\S+)#token=(\S+)\n/.exec(await command.said('#token='))!
   const state = async () => (await (await fetch(`${url}api/state`)).json()) as State
-  const metrics = async () => (await fetch(`${url}metrics`)).text()
+  /** The first scrape with the processes of both workers: a busy one may answer too late for it. */
+  const metrics = async () => {
+    for (;;) {
+      const text = await (await fetch(`${url}metrics`)).text()
+      if (['1', '2'].every((worker) => text.includes(`{worker="${worker}"}`))) return text
+    }
+  }
   const details = async (id: string) => {
     const response = await fetch(`${url}api/backends/${encodeURIComponent(id)}`)
     return (await response.json()) as BackendDetails

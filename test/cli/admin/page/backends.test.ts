@@ -88,7 +88,7 @@ test('a row opens into what happened to the backend', async (context) => {
   ]
   const transitions = [
     { at: now - 185_000, to: 'down', cause: 'ECONNREFUSED' },
-    { at: now - 400_000, to: 'weight', cause: '1 to 3' },
+    { at: now - 361_000, to: 'weight', cause: '1 to 3' },
   ]
   const { url } = await startPage(
     { '/api/history': history, '/api/backends/web-1': { id: 'web-1', pool: 'default', checks, transitions } },
