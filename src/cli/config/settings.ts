@@ -123,7 +123,9 @@ export const SETTINGS = {
   tlsMinVersion: is.oneOf('1.2', '1.3'),
   alpn: ((value, place) => {
     const list = alpnNames(value, place)
-    return list?.length === 0 ? place.report(is.mistake(ALPN.expected, list)) : list
+    if (list?.length === 0) return place.report(is.mistake(ALPN.expected, list))
+    const isOnce = new Set(list).size === (list?.length ?? 0)
+    return isOnce ? list : place.report(is.mistake(`${ALPN.expected}, each once`, list?.join()))
   }) as is.Reader<AlpnName[]>,
   tlsClientCa: pem,
   tlsClientVerify: is.oneOf('required', 'optional'),

@@ -2,6 +2,7 @@ import type { Connection, ConnectionEvents } from '../../index.ts'
 import { subscribe } from '../../proxy/index.ts'
 import { countStatus, noRequests, observe, type RequestCounts } from '../request-counts.ts'
 import type { Place, Pools } from './pools.ts'
+import { isTunnel } from './tunnels.ts'
 
 type Counted = Omit<Place, 'id'> & { readonly id?: string }
 
@@ -40,7 +41,7 @@ export class RequestCounter {
     return all
   }
 
-  readonly #ended = ({ connection, dest, status, times }: ConnectionEvents['end']): void => {
+  readonly #ended = ({ connection, head, dest, status, times }: ConnectionEvents['end']): void => {
     const isNew = this.#connecting.delete(connection)
     if (!this.#isOurs(connection)) return
     const { connect, firstByte, total } = times
@@ -48,8 +49,7 @@ export class RequestCounter {
     countStatus(counts, status)
     if (isNew && connect !== undefined) observe(counts, 0, connect)
     if (firstByte !== undefined) observe(counts, 1, firstByte)
-    // A tunnel lasts as long as its connection.
-    if (status !== 101) observe(counts, 2, total)
+    if (!isTunnel(head.method, status)) observe(counts, 2, total)
   }
 
   #countsOf(counted: Counted): RequestCounts {

@@ -5,6 +5,7 @@ import { escapeText } from '../escape.ts'
 import { RecentRequests, type RequestEntry, type RequestLists } from '../recent-requests.ts'
 import { clientOf, type Known, nameOf } from './log.ts'
 import type { Pools } from './pools.ts'
+import { isTunnel } from './tunnels.ts'
 
 const MOST_ADDRESS = 64
 const MOST_METHOD = 32
@@ -78,8 +79,7 @@ export class RequestRecorder {
     this.#started.delete(connection.client)
     const { method, code, isConnection } = started
     const total = isConnection ? timeToBackend(times) : times.total
-    const isTunnel = status === 101 || (method === 'CONNECT' && status !== undefined && status < 300)
-    const isSlow = !isTunnel && this.#recent.isSlow(total)
+    const isSlow = !isTunnel(method, status) && this.#recent.isSlow(total)
     const isFailed = code === undefined ? status !== undefined && status >= 500 : !NO_FAILURES.has(code)
     if (!isSlow && !isFailed) return
     const entry = this.#entryOf(started, connection.client, dest, status, { ...times, total })

@@ -184,6 +184,7 @@ const MISTAKES: [line: string, message: string][] = [
     `--alpn=${list} --tls-cert a --tls-key b 3001`,
     `--alpn: expected h2 or http/1.1, got '${list.replace('h2,', '')}'`,
   ]),
+  ['--alpn h2,h2 --tls-cert a --tls-key b 3001', "--alpn: expected h2 or http/1.1, each once, got 'h2,h2'"],
   ['3001,protocol=h3', "TARGET '3001,protocol=h3': protocol: expected h1, h2 or both, got 'h3'"],
   ['3001,protocol=h2', alone("TARGET '3001,protocol=h2': protocol", '--alpn h2')],
   [

@@ -115,6 +115,17 @@ test('an upgraded connection is a 1xx without a duration', async () => {
   expect(await scrape(admin, DURATIONS)).toEqual({})
 })
 
+test('a tunnel of CONNECT is a 2xx without a duration', async () => {
+  const server = http.createServer()
+  server.on('connect', (_, socket) => socket.end('HTTP/1.1 200 OK\r\n\r\nbye'))
+  const backends = { id: 'a', port: await listen(server), host: '127.0.0.1' }
+  const { service, port } = await startService(await configOf({ backends }))
+  expect(await endWith(port, 'CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n')).toContain('bye')
+  const admin = service.adminUrl!
+  expect(await scrapeUntil(admin, REQUESTS, 1)).toEqual({ 'pool="default",backend="a",code="2xx"': 1 })
+  expect(await scrape(admin, DURATIONS)).toEqual({})
+})
+
 test('counts survive a reload, and those of the time without an admin page are missing', async () => {
   const [a, b] = [await startStatuses('a'), await startStatuses('b')]
   const config = await configOf({ backends: a })
