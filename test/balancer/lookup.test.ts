@@ -21,6 +21,17 @@ const A = { port: 1, id: 'a' }
 const B = { port: 2, id: 'b' }
 const C = { port: 3, id: 'c' }
 
+/** Listens on one address of localhost, on a port that nobody uses on the other one. */
+async function listenAlone(named: Named, host: '127.0.0.1' | '::1'): Promise<void> {
+  for (;;) {
+    try {
+      return await named.listen({ port: await deadPort(host === '::1' ? '127.0.0.1' : '::1'), host })
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    }
+  }
+}
+
 /** Opens connections of new clients one after the other, and keeps them. */
 async function hold(balancer: ReturnType<typeof balancerOf>, count: number) {
   const { port } = await startProxy({ lookup: balancer.lookup, errback: balancer.errback })
@@ -68,9 +79,9 @@ describe('the Dest', () => {
   })
 
   it('of a bare port is localhost, IPv4 or IPv6', async () => {
-    for (const host of ['127.0.0.1', '::1']) {
+    for (const host of ['127.0.0.1', '::1'] as const) {
       const named = new Named(host === '::1' ? 'six' : 'four')
-      await named.listen({ port: 0, host })
+      await listenAlone(named, host)
       const balancer = balancerOf({ backends: [{ port: named.port }] })
       const { port } = await startProxy({ lookup: balancer.lookup, errback: balancer.errback })
       expect(nameIn(await ask(port))).toBe(named.name)

@@ -10,12 +10,20 @@ export function say(text, isError = false) {
   setTimeout(() => line.remove(), TOAST_MS)
 }
 
+/** Answers whoever opened a dialog. */
+const answers = new Map()
+
 /** Opens a dialog. Resolves with the value of the button that closed it: 'cancel' also for Escape. */
 export function open(dialog) {
+  // It may be opened again before the event of its last close.
+  answers.get(dialog)?.()
   return new Promise((resolve) => {
+    answers.set(dialog, () => resolve(dialog.returnValue))
     dialog.returnValue = 'cancel'
     dialog.querySelector('[value=cancel]').onclick = () => dialog.close('cancel')
-    dialog.addEventListener('close', () => resolve(dialog.returnValue), { once: true })
+    dialog.onclose = () => {
+      if (!dialog.open) answers.get(dialog)()
+    }
     dialog.showModal()
   })
 }

@@ -109,6 +109,22 @@ test('a weight is changed after a look at what it means, and taken back', async 
   expect(bodies).toEqual([`Bearer ${TOKEN} {"weight":9}`, `Bearer ${TOKEN} {"weight":null}`])
 })
 
+test('a dialog that opens again at once waits for an answer of its own', async (context) => {
+  const { url, balancer } = await startPage({ ...RICH, ...ABOUT }, backends())
+  const { page } = await open(context, `${url}#token=${encodeURIComponent(TOKEN)}`)
+  await openRow(page, 'web-1')
+  // The event of the first close comes after the second opening.
+  await page.evaluate(`{
+    const toggle = document.querySelector('.details [data-part=toggle]')
+    toggle.click()
+    document.querySelector('#confirm [value=cancel]').click()
+    toggle.click()
+  }`)
+  await page.click('#confirm-ok')
+  await until(page, '#toasts', 'web-1 is draining')
+  expect(balancer.calls).toEqual(['drain web-1'])
+})
+
 test('an action asks for a missing token, and reports a wrong one', async (context) => {
   const { url, balancer } = await startPage({ ...RICH, ...ABOUT }, backends())
   const { page, watch } = await open(context, url)
