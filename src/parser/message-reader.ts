@@ -1,3 +1,4 @@
+import { isTunnel } from '../tunnel.ts'
 import { type BodyLimits, BodyScanner } from './body.ts'
 import type { BodyError } from './body-error.ts'
 import { type BodyFraming, bodyOf } from './body-framing.ts'
@@ -122,5 +123,5 @@ const NOTHING = Buffer.alloc(0)
 /** Whether the bytes after the head are not HTTP/1 (RFC 9110 7.8, 9.3.6; RFC 9113 3.4). */
 function isTunnelBehind(head: Head, request: Head | undefined): boolean {
   if (head.kind === 'request') return head.method === 'CONNECT' || head.version === 'HTTP/2.0'
-  return head.status === 101 || (request?.method === 'CONNECT' && head.status >= 200 && head.status < 300)
+  return isTunnel(request?.method, head.status)
 }

@@ -1,4 +1,5 @@
 import { type BodyFraming, bodyOf, type Head } from '../parser/index.ts'
+import { isTunnel } from '../tunnel.ts'
 import { type Framing, framingOf } from './framing.ts'
 
 /** The engine's decisions about a request with `requests: 'every'`, made from the received head. */
@@ -114,7 +115,7 @@ export function planInterim(head: Head): void {
 /** Plans a final response from its received head, and removes hop-by-hop fields. */
 export function planResponse(head: Head, { method, version }: Plan, request: Head): ResponsePlan {
   const { status } = head
-  const isSwitch = status === 101 || (method === 'CONNECT' && status >= 200 && status < 300)
+  const isSwitch = isTunnel(method, status)
   const body = bodyOf(head, request)
   const options = optionsOf(head)
   const keepsBackend = body.kind !== 'close' && isKept(head.version, options)

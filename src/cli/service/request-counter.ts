@@ -1,8 +1,8 @@
 import type { Connection, ConnectionEvents } from '../../index.ts'
 import { subscribe } from '../../proxy/index.ts'
+import { isTunnel } from '../../tunnel.ts'
 import { countStatus, noRequests, observe, type RequestCounts } from '../request-counts.ts'
 import type { Place, Pools } from './pools.ts'
-import { isTunnel } from './tunnels.ts'
 
 type Counted = Omit<Place, 'id'> & { readonly id?: string }
 
@@ -49,6 +49,7 @@ export class RequestCounter {
     countStatus(counts, status)
     if (isNew && connect !== undefined) observe(counts, 0, connect)
     if (firstByte !== undefined) observe(counts, 1, firstByte)
+    // A tunnel lasts as long as its connection.
     if (!isTunnel(head.method, status)) observe(counts, 2, total)
   }
 

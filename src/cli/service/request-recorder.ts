@@ -1,11 +1,11 @@
 import type { ClientInfo, Connection, ConnectionEvents, Dest, Head, ProxyErrorCode } from '../../index.ts'
 import { type RequestTimes, subscribe } from '../../proxy/index.ts'
 import { splitTarget } from '../../request-target.ts'
+import { isTunnel } from '../../tunnel.ts'
 import { escapeText } from '../escape.ts'
 import { RecentRequests, type RequestEntry, type RequestLists } from '../recent-requests.ts'
 import { clientOf, type Known, nameOf } from './log.ts'
 import type { Pools } from './pools.ts'
-import { isTunnel } from './tunnels.ts'
 
 const MOST_ADDRESS = 64
 const MOST_METHOD = 32

@@ -1,10 +1,5 @@
 import type { Head } from '../../index.ts'
 
-/** Whether the exchange ended in a tunnel, which lasts as long as its connection (RFC 9110 9.3.6 and 15.2.2). */
-export function isTunnel(method: string, status: number | undefined): boolean {
-  return status === 101 || (method === 'CONNECT' && status !== undefined && status >= 200 && status < 300)
-}
-
 /** Protocols of Upgrade with requests that nobody would read here (RFC 2817). The engine removes h2c. */
 const REQUESTS_INSIDE = /(?:^|,)[ \t]*(?:tls|https?)(?:[/, \t]|$)/i
 
