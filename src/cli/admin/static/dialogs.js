@@ -10,20 +10,19 @@ export function say(text, isError = false) {
   setTimeout(() => line.remove(), TOAST_MS)
 }
 
-/** Answers whoever opened a dialog. */
-const answers = new Map()
-
 /** Opens a dialog. Resolves with the value of the button that closed it: 'cancel' also for Escape. */
 export function open(dialog) {
-  // It may be opened again before the event of its last close.
-  answers.get(dialog)?.()
+  // The event of its last close may still come, and would find it open again.
+  if (!dialog.open) dialog.dispatchEvent(new Event('close'))
   return new Promise((resolve) => {
-    answers.set(dialog, () => resolve(dialog.returnValue))
+    const closed = () => {
+      if (dialog.open) return
+      dialog.removeEventListener('close', closed)
+      resolve(dialog.returnValue)
+    }
     dialog.returnValue = 'cancel'
     dialog.querySelector('[value=cancel]').onclick = () => dialog.close('cancel')
-    dialog.onclose = () => {
-      if (!dialog.open) answers.get(dialog)()
-    }
+    dialog.addEventListener('close', closed)
     dialog.showModal()
   })
 }
