@@ -73,6 +73,7 @@ test('--eject and --slow-start work in each worker, and a reload turns them on a
   await command.said('badass: reloaded\n')
   // Each worker counts by itself, so the backend has two more requests for each.
   for (let refused = 0; refused < 4; ) refused += await ask(1)
+  await command.said('is ejected for')
   expect(await ask(40)).toBe(0)
   write({})
   command.signal('SIGHUP')

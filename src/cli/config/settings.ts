@@ -124,8 +124,10 @@ export const SETTINGS = {
   alpn: ((value, place) => {
     const list = alpnNames(value, place)
     if (list?.length === 0) return place.report(is.mistake(ALPN.expected, list))
-    const isOnce = new Set(list).size === (list?.length ?? 0)
-    return isOnce ? list : place.report(is.mistake(`${ALPN.expected}, each once`, list?.join()))
+    if (list && new Set(list).size < list.length) {
+      return place.report(is.mistake(`${ALPN.expected}, each once`, list.join()))
+    }
+    return list
   }) as is.Reader<AlpnName[]>,
   tlsClientCa: pem,
   tlsClientVerify: is.oneOf('required', 'optional'),
