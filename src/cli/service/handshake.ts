@@ -29,7 +29,8 @@ const REASONS: Readonly<Record<string, string>> = {
 
 /** Why a handshake failed. */
 export function reasonOf({ code, reason, message }: { code?: string; reason?: string; message?: string }): string {
-  const known = code === undefined ? undefined : REASONS[code]
+  // OpenSSL 3.2 renamed alerts: SSLV3_ALERT_BAD_CERTIFICATE is SSL/TLS_ALERT_BAD_CERTIFICATE.
+  const known = code === undefined ? undefined : REASONS[code.replace('SSL/TLS_ALERT', 'SSLV3_ALERT')]
   return known === undefined ? (reason ?? code ?? message ?? 'unknown reason') : `${known} (${code})`
 }
 

@@ -55,6 +55,14 @@ test.each([
   expect(service.pools.backends).toMatchObject([{ state: 'up', failures: 0 }])
 })
 
+test('says in a few words why a backend refused the handshake', async () => {
+  const { config } = await load({ ca: 'ca.pem' }, await startSecure())
+  const { said } = await startService(config)
+  expect(await said.until('backend a is down')).toMatch(
+    /^backend a is down: [a-z0-9/ ]*alert certificate required \(ERR_SSL_\w+_ALERT_CERTIFICATE_REQUIRED\)$/,
+  )
+})
+
 test('workers read the files too', async () => {
   const { file } = await load(FILES, await startSecure())
   const command = Command.start('--config', file, '--workers', '2')

@@ -149,6 +149,36 @@ test('counts failed handshakes, and prints each reason once', async () => {
   expect(service.counters).toMatchObject({ handshakeFailures: 5, accepted: 1 })
 })
 
+// RFC 8446 6.2. The names in OpenSSL's codes differ between its versions.
+test.each([
+  [42, /^the client refused the certificate \(ERR_SSL_.+_ALERT_BAD_CERTIFICATE\)$/],
+  [43, /^the client refused the certificate \(ERR_SSL_.+_ALERT_UNSUPPORTED_CERTIFICATE\)$/],
+  [44, /^the client refused the certificate: revoked \(ERR_SSL_.+_ALERT_CERTIFICATE_REVOKED\)$/],
+  [45, /^the client refused the certificate: expired \(ERR_SSL_.+_ALERT_CERTIFICATE_EXPIRED\)$/],
+  [46, /^the client refused the certificate \(ERR_SSL_.+_ALERT_CERTIFICATE_UNKNOWN\)$/],
+  [48, /^the client refused the certificate: unknown issuer \(ERR_SSL_.+_ALERT_UNKNOWN_CA\)$/],
+])('explains alert %i of a client', async (alert, reason) => {
+  const { port, said } = await startService({ tls: [save(certificate())] })
+  const client = await connect(port)
+  client.write(await clientHello())
+  await client.untilLength(1)
+  client.write(Buffer.from([21, 3, 3, 0, 2, 2, alert]))
+  const line = await said.until('TLS handshake')
+  expect(line.replace(/^.*failed: /, '')).toMatch(reason)
+})
+
+/** The first bytes of a client of TLS 1.2: until it has sent its key, it may send an alert in plain text. */
+async function clientHello(): Promise<Buffer> {
+  const backend = await Backend.start()
+  const client = tls
+    .connect({ port: backend.port, host: '127.0.0.1', maxVersion: 'TLSv1.2' })
+    .on('error', () => undefined)
+  onTestFinished(() => void client.destroy())
+  const peer = await backend.next()
+  const header = await peer.untilLength(5)
+  return peer.untilLength(5 + header.readUInt16BE(3))
+}
+
 test.each(['GET', 'DELETE', 'OPTIONS', 'propfind'])(
   'answers plain HTTP with %s by a 400 that asks for TLS',
   async (method) => {
