@@ -3,9 +3,9 @@ import { WEIGHT } from '../../balancer/index.ts'
 import { capture, peerName } from '../../proxy/index.ts'
 import { messageOf } from '../../show.ts'
 import { anObject, optional, validateOptions } from '../../validate.ts'
-import type { Controls } from './controls.ts'
+import { type Controls, NoAnswer } from './controls.ts'
 import { all, bodyOfAtMost, json, onlyJson, onlyWith, refuse, sameOrigin } from './guards.ts'
-import { type Handler, type Route, unlessUnknown } from './routes.ts'
+import { type Handler, orRefusal, type Route } from './routes.ts'
 
 const MAX_BODY_BYTES = 4_096
 
@@ -21,8 +21,11 @@ export function actions(balancer: Controls, token: string, say: (line: string) =
     if (refusal) return refusal
     const peer = nameOf(request)
     try {
-      return await unlessUnknown(async () => {
-        const [answer, done] = await act[action as keyof typeof act](id!, request)
+      return await orRefusal(async () => {
+        const [answer, done] = await act[action as keyof typeof act](id!, request).catch((error: unknown) => {
+          if (error instanceof NoAnswer) say(`admin: ${peer} requested ${action} for backend ${id}: ${error.message}`)
+          throw error
+        })
         say(`admin: ${peer} ${done}`)
         return json(answer)
       })

@@ -19,7 +19,13 @@ export interface BackendDetails {
   readonly transitions: readonly (BackendTransition & OfWorker)[]
 }
 
-/** What the page can do with a balancer. Its methods throw a RangeError for an unknown id. */
+/** No worker has answered in time: all are stopped or busy. */
+export class NoAnswer extends Error {}
+
+/**
+ * What the page can do with a balancer. Its methods throw a RangeError for an unknown id, and may throw a
+ * NoAnswer.
+ */
 export interface Controls {
   readonly backends: readonly AdminStatus[]
   /** Removed backends that still have open connections. */

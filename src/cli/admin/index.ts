@@ -1,3 +1,3 @@
 export { AdminPage } from './admin-page.ts'
-export type { AdminStatus, BackendDetails, Controls, Workers } from './controls.ts'
+export { type AdminStatus, type BackendDetails, type Controls, NoAnswer, type Workers } from './controls.ts'
 export type { ProcessMetrics } from './process.ts'

@@ -1,4 +1,5 @@
 import type http from 'node:http'
+import { NoAnswer } from './controls.ts'
 import { type Answer, refuse } from './guards.ts'
 
 export type Handler = (request: http.IncomingMessage, ...segments: string[]) => Answer | Promise<Answer>
@@ -6,12 +7,13 @@ export type Handler = (request: http.IncomingMessage, ...segments: string[]) => 
 /** A path, with a group for each variable segment. Paths are matched as they came, before percent-decoding. */
 export type Route = [path: RegExp, method: 'GET' | 'POST', handle: Handler]
 
-/** Answers 404 to a RangeError: no backend has the id. */
-export async function unlessUnknown(answer: () => Promise<Answer>): Promise<Answer> {
+/** Answers 404 to a RangeError, as no backend has the id, and 503 to a NoAnswer. */
+export async function orRefusal(answer: () => Promise<Answer>): Promise<Answer> {
   try {
     return await answer()
   } catch (error) {
     if (error instanceof RangeError) return refuse(404, error.message)
+    if (error instanceof NoAnswer) return refuse(503, error.message)
     throw error
   }
 }

@@ -11,7 +11,7 @@ import { HistoryRoute } from './history-route.ts'
 import { Metrics } from './metrics.ts'
 import { processMetricsText } from './process.ts'
 import { type RequestsOptions, requestsRoutes } from './requests.ts'
-import { dispatch, pathOf, type Route, unlessUnknown } from './routes.ts'
+import { dispatch, orRefusal, pathOf, type Route } from './routes.ts'
 import { Sender } from './sender.ts'
 import { type SetupOptions, setupRoutes } from './setup.ts'
 import { shared } from './shared.ts'
@@ -158,7 +158,7 @@ function reads(options: AdminOptions): Route[] {
     [/^\/static\/([^/]+)$/, 'GET', (_, name) => serve(name!)],
     [/^\/api\/state$/, 'GET', state],
     [/^\/api\/history$/, 'GET', new HistoryRoute(history).answer],
-    [/^\/api\/backends\/([^/]+)$/, 'GET', (_, id) => unlessUnknown(async () => json(await balancer.details(id!)))],
+    [/^\/api\/backends\/([^/]+)$/, 'GET', (_, id) => orRefusal(async () => json(await balancer.details(id!)))],
     [/^\/metrics$/, 'GET', async () => text(await metricsText(), 200, CONTENT_TYPE)],
     [/^\/healthz$/, 'GET', health],
   ]

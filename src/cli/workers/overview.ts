@@ -1,9 +1,11 @@
-import type { AdminStatus, BackendDetails, Controls, Workers } from '../admin/index.ts'
+import { type AdminStatus, type BackendDetails, type Controls, NoAnswer, type Workers } from '../admin/index.ts'
 import { type CertificateStatus, mergeCertificates } from '../certificate-status.ts'
 import { show } from '../config/index.ts'
 import { mergeRecent, type RequestLists } from '../recent-requests.ts'
 import type { Fleet } from './fleet.ts'
 import type { Action } from './messages.ts'
+
+const NO_ANSWER = 'no worker answered within a second'
 
 /** Shows all workers to the admin page as one service. */
 export class Overview implements Controls, Workers {
@@ -82,10 +84,10 @@ export class Overview implements Controls, Workers {
     await this.#act({ action: 'setWeight', id, weight })
   }
 
-  /** @throws {RangeError} if no worker has a backend with this id */
+  /** @throws {RangeError} if no worker has a backend with this id; {NoAnswer} if none of them answers */
   async details(id: string): Promise<BackendDetails> {
     const found = await this.#fleet.askAll(this.#fleet.configured, 'details', id)
-    if (!found[0]) throw unknown(id)
+    if (!found[0]) throw this.#has(id) ? new NoAnswer(NO_ANSWER) : unknown(id)
     const checks = found.flatMap((one) => one.checks)
     const transitions = found.flatMap((one) => one.transitions)
     return { id, pool: found[0].pool, checks: checks.sort(newestFirst), transitions: transitions.sort(newestFirst) }
@@ -106,12 +108,18 @@ export class Overview implements Controls, Workers {
   /** @throws {RangeError} if no backend has this id */
   async #check(id: string): Promise<void> {
     await this.refresh()
-    if (this.backends.some((backend) => backend.id === id)) return
-    throw unknown(id)
+    if (!this.#has(id)) throw unknown(id)
   }
 
+  #has(id: string): boolean {
+    return this.backends.some((backend) => backend.id === id)
+  }
+
+  /** @throws {NoAnswer} if there are workers, and none answers.. */
   async #act(action: Action): Promise<number> {
     const counts = await this.#fleet.act(action)
+    if (counts.length === 0 && this.#fleet.configured.length > 0)
+      throw new NoAnswer(`${NO_ANSWER}; each does it when it runs again`)
     return counts.reduce((sum, count) => sum + count, 0)
   }
 }

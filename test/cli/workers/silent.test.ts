@@ -19,6 +19,7 @@ const PATIENT = { beatMs: 50, lostBeats: 10_000 }
 interface Started {
   port: number
   admin: string
+  token: string
   said: Lines
   /** Writes the config file again, and loads it. */
   reload(settings: object, code?: string): Promise<void>
@@ -36,6 +37,7 @@ async function startTwo(settings: object, quick: Partial<WorkerSettings>): Promi
   return {
     port: portOf(primary.addresses[0]),
     admin: primary.adminUrl!.replace(/#.*/, ''),
+    token: primary.adminUrl!.replace(/.*#token=/, ''),
     said,
     async reload(settings, code) {
       file.write(settings, code)
@@ -104,9 +106,27 @@ describe('a worker that does not answer', () => {
     // If each took a second, the test would time out.
     for (let i = 0; i < 50; i++) {
       expect((await fetch(`${admin}api/setup`)).status).toBe(200)
-      // 404: the other worker was late.
-      expect([200, 404]).toContain((await fetch(`${admin}api/backends/a`)).status)
+      // 503: the other worker was late.
+      expect([200, 503]).toContain((await fetch(`${admin}api/backends/a`)).status)
     }
+  })
+
+  test('gets an action later, and the answer is a 503 if no other has answered', async () => {
+    const { port, admin, token, said } = await startTwo({ backends: [await startBackend('a')] }, PATIENT)
+    const pids = await pidsOf(port)
+    await until(`${admin}api/state`, (_, text) => text.includes('"id":"a"'))
+    for (const pid of pids) stop(pid)
+    const about = await fetch(`${admin}api/backends/a`)
+    expect([about.status, await about.json()]).toEqual([503, { error: 'no worker answered within a second' }])
+    expect((await fetch(`${admin}api/backends/nobody`)).status).toBe(404)
+    const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }
+    const action = await fetch(`${admin}api/backends/a/drain`, { method: 'POST', headers })
+    const error = 'no worker answered within a second; each does it when it runs again'
+    expect([action.status, await action.json()]).toEqual([503, { error }])
+    expect(said.all).toContain(`admin: 127.0.0.1 requested drain for backend a: ${error}`)
+    for (const pid of pids) process.kill(pid, 'SIGCONT')
+    // Both workers have done it.
+    await until(`${admin}api/backends/a`, (_, text) => text.split('"to":"draining"').length === 3)
   })
 
   test('counts again when it continues', async () => {

@@ -155,6 +155,20 @@ test('an action asks for a missing token, and reports a wrong one', async (conte
   expect(watch.errors).toEqual([expect.stringContaining('401 (Unauthorized)')])
 })
 
+test('two actions may ask for the token at once', async (context) => {
+  const { url } = await startPage({ ...RICH, ...ABOUT }, backends())
+  const { page, watch } = await open(context, url)
+  await page.evaluate(`void import('/static/token.js').then(async ({ askToken }) => {
+    const both = [askToken(), askToken('That token is wrong.')]
+    document.body.dataset.answers = JSON.stringify(await Promise.all(both))
+  })`)
+  await until(page, '#token-error', 'That token is wrong.')
+  await page.type('#token', TOKEN)
+  await page.keyboard.press('Enter')
+  await page.waitForFunction("document.body.dataset.answers === '[true,true]'")
+  expect(watch.errors).toEqual([])
+})
+
 /** The name of what has the focus, if that can be seen. */
 const FOCUSED = `(() => {
   const element = document.activeElement
