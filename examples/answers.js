@@ -14,9 +14,9 @@ const clock = () =>
 createServer({
   requests: 'every',
   lookup(head) {
-    if (head.target === '/healthz') return new Response('ok\n')
-    if (head.target === '/version') return Response.json({ version: '1.2.3' })
-    if (head.target === '/clock') return new Response(clock(), { headers: { 'Content-Type': 'text/event-stream' } })
+    if (head.path === '/healthz') return new Response('ok\n')
+    if (head.path === '/version') return Response.json({ version: '1.2.3' })
+    if (head.path === '/clock') return new Response(clock(), { headers: { 'Content-Type': 'text/event-stream' } })
     return { port: 3001, host: '127.0.0.1' }
   },
 }).listen(8080)

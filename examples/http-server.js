@@ -9,6 +9,6 @@ app.emit('listening') // starts its headersTimeout and requestTimeout, as it nev
 /** @type {import('badass').ProxyOptions<import('badass').Dest>} */
 const options = {
   requests: 'every',
-  lookup: (head) => (head.target.startsWith('/search') ? { port: 3001, host: '127.0.0.1' } : { server: app }),
+  lookup: (head) => (head.path.startsWith('/search') ? { port: 3001, host: '127.0.0.1' } : { server: app }),
 }
 createServer(options).listen(8080)

@@ -5,7 +5,6 @@ createServer({
   requests: 'every',
   lookup(head) {
     if (head.get('host') !== 'shop.example') return { port: 3001, host: '127.0.0.1' }
-    const path = head.target.replace(/^https?:\/\/[^/?]*/i, '') // the target may be a whole URL
-    return new Response(null, { status: 308, headers: { Location: `https://www.shop.example${path}` } })
+    return new Response(null, { status: 308, headers: { Location: `https://www.shop.example${head.path}` } })
   },
 }).listen(80)

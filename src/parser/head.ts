@@ -1,3 +1,4 @@
+import { splitTarget } from '../request-target.ts'
 import { show } from '../show.ts'
 import { DIGIT_0, equals } from './bytes.ts'
 import {
@@ -85,6 +86,16 @@ export class Head implements Iterable<[name: string, value: string]> {
   /** A request's target as received, in any of the four forms (RFC 9112 3.2); '' for a response. */
   get target(): string {
     return this.kind === 'request' ? this.first.slice(this.first.indexOf(' ') + 1, -' HTTP/1.1'.length) : ''
+  }
+
+  /**
+   * The path and query of a request's target, also if the target is a whole URL. As received: not decoded, not
+   * normalised. '' for `*`, for the target of CONNECT, and for a response.
+   */
+  get path(): string {
+    if (this.kind === 'response') return ''
+    const { path, query } = splitTarget(this) ?? { path: '', query: '' }
+    return path + query
   }
 
   /** 'HTTP/1.1' or 'HTTP/1.0'; 'HTTP/2.0' if the head is the preface of an HTTP/2 connection. */

@@ -1,3 +1,4 @@
+import { splitTarget } from '../request-target.ts'
 import { lifeOf, nameOf, parseAttributes, pathOf, scopeOf } from './set-cookie.ts'
 
 /** A session cookie is ranked as if it lived for a day. */
@@ -63,7 +64,7 @@ export function scopeBeside(
 
 /** The default path of a cookie (RFC 6265 5.1.4); `/` if the target has no path. */
 function folderOf(target: string): string {
-  const path = target.replace(/^\w+:\/\/[^/?]*/, '').replace(/\?.*$/s, '')
+  const path = splitTarget({ method: '', target })?.path ?? '/'
   return path.startsWith('/') ? path.slice(0, Math.max(1, path.lastIndexOf('/'))) : '/'
 }
 

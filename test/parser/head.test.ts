@@ -12,6 +12,27 @@ describe('the start line', () => {
     expect([head.status, head.reason]).toEqual([0, ''])
   })
 
+  test.for([
+    ['GET /path?q', '/path?q'],
+    ['GET /', '/'],
+    ['GET //host/%2e?a/b', '//host/%2e?a/b'],
+    ['GET http://host/path?q', '/path?q'],
+    ['GET HTTPS://[::1]:8443/', '/'],
+    ['GET ws://host/chat', '/chat'],
+    ['GET http://host', '/'],
+    ['GET http://host?q', '/?q'],
+    ['GET a+b.c-d://host/?http://x/y', '/?http://x/y'],
+    ['OPTIONS *', ''],
+    ['OPTIONS http://host', '/'],
+    ['CONNECT host:443', ''],
+  ] as const)('%j has the path %j', ([line, path]) => {
+    expect(request(`${line} HTTP/1.1\r\nHost: ${/\/\/([^/?]+)/.exec(line)?.[1] ?? 'host'}\r\n\r\n`).path).toBe(path)
+  })
+
+  test('of a response and of an HTTP/2 preface has no path', () => {
+    expect([response().path, request('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n').path]).toEqual(['', ''])
+  })
+
   test('of an HTTP/2 preface has the version HTTP/2.0', () => {
     const head = request('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
     expect([head.method, head.target, head.version]).toEqual(['PRI', '*', 'HTTP/2.0'])
