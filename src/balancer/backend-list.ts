@@ -10,6 +10,9 @@ import { stickyValues } from './sticky-value.ts'
 
 type Settings = Pick<BalancerSettings, 'health' | 'backoff' | 'eject' | 'slowStart' | 'keys' | 'dns'>
 
+/** ms that a removed backend has to accept the clients that are connecting to it. Then they try another one. */
+const LAST_CONNECTS_MS = 1_000
+
 export interface BackendListEvents {
   created(backend: Backend): void
   /** A backend's availability, weight or number of connections has changed. */
@@ -29,8 +32,6 @@ export class BackendList {
   #values: ReadonlyMap<string, readonly string[]> = new Map()
   #homes: ReadonlyMap<string, Backend> = new Map()
   readonly #recentlyRemoved = new RecentlyRemoved()
-  /** Removed backends that may still have open connections. */
-  readonly #removed = new Set<Backend>()
   /** Backends removed by an update. They stay until a new DNS name resolves. */
   #leaving = new Map<string, BackendSettings>()
 
@@ -47,8 +48,7 @@ export class BackendList {
 
   /** Removed backends that still have open connections. */
   get removed(): Iterable<Backend> {
-    for (const backend of this.#removed) if (backend.connections === 0) this.#removed.delete(backend)
-    return this.#removed
+    return this.#recentlyRemoved.open
   }
 
   /** The backend of a sticky value, if it speaks the client's protocol. */
@@ -201,14 +201,21 @@ export class BackendList {
     for (const backend of gone) {
       backend.remove()
       this.#recentlyRemoved.add(backend)
-      if (backend.connections > 0) this.#removed.add(backend)
     }
-    // The DNS may return a removed backend again.
-    for (const backend of come) this.#removed.delete(backend)
     for (const { status } of gone) this.#emit('remove', status)
     for (const { status } of come) this.#emit('add', status)
     // No check is left to end its drain.
     if (!this.#settings.health) for (const backend of after.values()) backend.setDraining('check', false)
+    const busy = gone.filter(({ connections }) => connections > 0)
+    if (busy.length > 0) setTimeout(() => this.#abandonConnects(busy), LAST_CONNECTS_MS).unref()
+  }
+
+  /** No check says any more whether a removed backend is there. Its clients stay if no other backend takes new ones. */
+  #abandonConnects(removed: readonly Backend[]): void {
+    if (![...this.backends].some((one) => one.acceptsNew)) return
+    for (const backend of removed) {
+      if (!this.includes(backend)) backend.abandonConnects(new Error('the backend was removed'))
+    }
   }
 
   /**
@@ -236,9 +243,14 @@ export class BackendList {
     return wanted
   }
 
+  /** Whether a backend is in the list: it has not been removed or replaced. */
+  includes(backend: Backend): boolean {
+    return this.#backends.get(backend.id) === backend
+  }
+
   /** Whether at least half of the backends are left without this one, for clients of each protocol that it speaks. */
   #mayEject(backend: Backend): boolean {
-    if (this.#backends.get(backend.id) !== backend) return false
+    if (!this.includes(backend)) return false
     return PROTOCOLS.filter((protocol) => speaks(backend, protocol)).every((protocol) => {
       const all = [...this.backends].filter((one) => speaks(one, protocol))
       const left = all.filter((one) => one !== backend && one.isAvailable && !one.isDraining)

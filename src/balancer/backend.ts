@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type Connection, closeIdleBackends, type ProxyError } from '../proxy/index.ts'
-import { isError } from '../show.ts'
+import { isError, messageOf } from '../show.ts'
 import type { BackendEvents } from './backend-events.ts'
 import type { BackendSettings } from './backend-options.ts'
 import type { BackendRules } from './backend-rules.ts'
@@ -174,10 +174,15 @@ export class Backend {
     if (!this.#isUp) this.#health.failed(new Error(this.history.lastError?.message ?? 'down'))
   }
 
-  /** Stops the health checks of a removed backend, and closes its idle connections. Others stay open and keep counting. */
+  /** Stops the health checks of a removed backend, and closes its idle connections. Others stay open. */
   remove(): void {
     this.stop()
     closeIdleBackends(this.#place)
+  }
+
+  /** Makes clients that it has not accepted yet try another backend. */
+  abandonConnects(why: Error): void {
+    this.#traffic.abandonConnects(why)
   }
 
   /** Stops the health checks and an ejection. Open connections stay open and keep counting. */
@@ -217,7 +222,6 @@ export class Backend {
     if (this.#traffic.closed(connection)) this.#events.changed()
   }
 
-  /** Records a failed connect. */
   connectFailed(error: ProxyError, isHarmless = false): void {
     const cause = isError(error.cause) ? error.cause : error
     this.#failures++
@@ -275,7 +279,7 @@ export class Backend {
         this.history.failed(cause)
         closeIdleBackends(this.#place)
         this.#events.down(cause)
-        this.#traffic.abandonConnects(cause)
+        this.abandonConnects(new Error(`the backend is down: ${messageOf(cause)}`, { cause }))
       },
       failed: (cause) => this.history.failed(cause),
       passed: (drains) => this.setDraining('check', drains),

@@ -97,7 +97,7 @@ export class Balancer extends EventEmitter<BalancerEvents> {
     const { isHome, ...before } = historyOf(dest!)
     const { key, waited, retries } = before
     const tried = [...before.tried, backend]
-    const home = isHome && this.#settings.isPersistent ? backend : undefined
+    const home = isHome && this.#settings.isPersistent && this.#list.includes(backend) ? backend : undefined
     if (tried.length > MOST_TRIED) return unavailable(head, this.#list.retryAfter)
     const next = home ? undefined : this.#choose(protocol, { ...before, tried })
     if (next) return next
@@ -132,8 +132,9 @@ export class Balancer extends EventEmitter<BalancerEvents> {
   }
 
   /**
-   * Removes a backend by id. Its open connections stay open. A backend that came from the DNS stays removed until the
-   * DNS no longer returns it. The id of a DNS name, such as 'dns:app.internal:3000', removes all its backends.
+   * Removes a backend by id. Its open connections stay open. Clients that it has not accepted within a second go to
+   * another one, if any takes them. A backend that came from the DNS stays removed until the DNS no longer returns it.
+   * The id of a DNS name, such as 'dns:app.internal:3000', removes all its backends.
    * @throws {RangeError} for an unknown id
    */
   remove(id: string): void {
@@ -186,8 +187,8 @@ export class Balancer extends EventEmitter<BalancerEvents> {
 
   /**
    * Replaces all options. A backend with the same id, address, `tls`, `sendProxy` and `hostHeader` keeps its state,
-   * counters, connections, drain and `setWeight`. A DNS name keeps the backends it resolved to. If there are new DNS names, removed backends
-   * stay until the first of these names resolves.
+   * counters, connections, drain and weight, a DNS name its backends. If there are new DNS names, removed backends stay
+   * until the first of these names resolves.
    * @throws {TypeError} for an unknown or invalid option; nothing has changed then
    * @throws {Error} after `close()`
    */

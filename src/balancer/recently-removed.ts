@@ -5,23 +5,49 @@ import type { BackendSettings } from './backend-options.ts'
 const OPERATED_MS = 5 * 60_000
 
 /**
- * Backends that the DNS no longer returns. One that comes back within minutes keeps its connections, its drain and the
- * operator's weight.
+ * Backends that were removed, or that the DNS no longer returns. One that comes back keeps its connections. If the DNS
+ * returns it within minutes, it keeps its drain and the operator's weight, too.
  */
 export class RecentlyRemoved {
-  /** `since` is read from the monotonic clock (ms). */
+  /** Those of the DNS. `since` is read from the monotonic clock (ms). */
   readonly #backends = new Map<string, { backend: Backend; since: number }>()
+  /** Those that may still have open connections. */
+  readonly #open = new Set<Backend>()
+
+  /** Those with open connections. */
+  get open(): Iterable<Backend> {
+    for (const backend of this.#open) if (backend.connections === 0) this.#open.delete(backend)
+    return this.#open
+  }
 
   add(backend: Backend): void {
     if (backend.settings.source !== undefined) this.#backends.set(backend.id, { backend, since: performance.now() })
+    if (backend.connections > 0) this.#open.add(backend)
   }
 
   /** Removes and returns the backend that these settings describe, if it is here. */
   take(settings: BackendSettings): Backend | undefined {
+    const backend = this.#takeOfDns(settings) ?? this.#findOpen(settings)
+    if (backend) this.#open.delete(backend)
+    return backend
+  }
+
+  #takeOfDns(settings: BackendSettings): Backend | undefined {
     const backend = this.#backends.get(settings.id)?.backend
     if (!backend?.matches(settings)) return undefined
     this.#backends.delete(settings.id)
     return backend
+  }
+
+  /** Forgets what an operator did to it, as if it had no connections. */
+  #findOpen(settings: BackendSettings): Backend | undefined {
+    for (const backend of this.open) {
+      if (!backend.matches(settings)) continue
+      backend.setDraining('operator', false)
+      backend.setWeight(undefined)
+      return backend
+    }
+    return undefined
   }
 
   /** Forgets backends without drain, operator's weight and connections, and those whose DNS source was removed. */

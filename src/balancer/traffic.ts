@@ -1,5 +1,4 @@
 import type { Connection } from '../proxy/index.ts'
-import { messageOf } from '../show.ts'
 
 /** Bytes that a connection has moved. */
 export interface Bytes {
@@ -64,9 +63,7 @@ export class Traffic {
   }
 
   /** Makes connections that are still connecting try another backend. No bytes have been sent yet. */
-  abandonConnects(cause: Error): void {
-    for (const [connection, { isConnected }] of [...this.#open]) {
-      if (!isConnected) connection.giveUp(new Error(`the backend is down: ${messageOf(cause)}`, { cause }))
-    }
+  abandonConnects(why: Error): void {
+    for (const [connection, { isConnected }] of [...this.#open]) if (!isConnected) connection.giveUp(why)
   }
 }

@@ -36,6 +36,13 @@ async function pair(port: number, backend: Backend): Promise<[client: Peer, upst
   return [client, upstream]
 }
 
+/** Stops the timers of this process. The returned function lets `ms` pass. They run again after the test. */
+function stopClock(): (ms: number) => void {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  onTestFinished(() => void vi.useRealTimers())
+  return (ms) => void vi.advanceTimersByTime(ms)
+}
+
 describe('drain', () => {
   it('accepts returning clients only', () => {
     const balancer = balancerOf({ backends: TWO })
@@ -106,9 +113,6 @@ describe('remove', () => {
     balancer.remove('a')
     expect(balancer.backends.map(({ id }) => id)).toEqual(['b'])
     expect(balancer.removed).toMatchObject([{ id: 'a', connections: 1, total: 1 }])
-    balancer.add({ port: backend.port, id: 'a' })
-    expect(statusOf(balancer, 'a')).toMatchObject({ connections: 0, total: 0 })
-    balancer.remove('a')
     upstream.write('still here')
     await client.until('still here')
     expect(balancer.removed).toMatchObject([{ id: 'a', connections: 1, total: 1 }])
@@ -127,6 +131,39 @@ describe('remove', () => {
     balancer.remove('b')
     expect(events).toEqual(['remove a', 'remove b'])
     expect(balancer.backends).toEqual([])
+  })
+
+  it.each(['redispatch', 'persist'] as const)('sends on a client that waits for it, %s', async (failover) => {
+    // It accepts and never finishes the TLS handshake.
+    const mute = await Backend.start()
+    const other = await Named.start('b')
+    const a = { port: mute.port, id: 'a', tls: true }
+    const balancer = balancerOf({ backends: [a, { port: other.port, id: 'b' }], failover })
+    const { lookup, errback } = balancer
+    const port = await listen(createServer({ lookup: (head, by) => lookup(head, stickyOf('a'), by), errback }))
+    const answer = ask(port)
+    await mute.next()
+    const pass = stopClock()
+    balancer.remove('a')
+    pass(999)
+    expect(balancer.removed).toMatchObject([{ id: 'a', connections: 1 }])
+    pass(1)
+    expect(nameIn(await answer)).toBe('b')
+    expect(balancer.removed).toEqual([])
+  })
+
+  it('does not send on a client if no other backend takes it', async () => {
+    const mute = await Backend.start()
+    const balancer = balancerOf({ backends: [{ port: mute.port, id: 'a', tls: true }, TWO[1]!] })
+    const answer = ask(await start(balancer))
+    const peer = await mute.next()
+    const pass = stopClock()
+    balancer.drain('b')
+    balancer.remove('a')
+    pass(1_000)
+    expect(balancer.removed).toMatchObject([{ id: 'a', connections: 1 }])
+    peer.reset()
+    expect(await answer).toMatch(/^HTTP\/1.1 503 /)
   })
 
   it('lets a connect in progress finish', async () => {
@@ -176,14 +213,49 @@ describe('add', () => {
     expect(balancer.backends.map(({ id }) => id)).toEqual(['b', 'a'])
   })
 
-  it('counts the connections of an earlier backend with this id separately', async () => {
+  it('keeps the connections of a removed backend, but not its drain and weight', async () => {
+    const backend = await Backend.start()
+    const options = { port: backend.port, id: 'a', maxConnections: 2 }
+    const balancer = balancerOf({ backends: [options] })
+    const port = await start(balancer)
+    await pair(port, backend)
+    balancer.drain('a')
+    balancer.setWeight('a', 7)
+    for (let i = 0; i < 2; i++) {
+      balancer.remove('a')
+      balancer.add(options)
+      expect(balancer.removed).toEqual([])
+      const begun = { connections: 1, total: 1, draining: false, weight: 1, state: 'up' }
+      expect(statusOf(balancer, 'a')).toMatchObject(begun)
+    }
+    await pair(port, backend)
+    expect(await ask(port)).toMatch(/^HTTP\/1.1 503 /)
+    expect(balancer.kill('a')).toBe(2)
+    await idle(balancer)
+  })
+
+  it('is checked again if it was removed with open connections', async () => {
+    const backend = await Backend.start()
+    const options = { port: backend.port, id: 'a' }
+    const balancer = balancerOf({ backends: [options], health: { interval: 5 } })
+    const port = await start(balancer)
+    await backend.next()
+    await pair(port, backend)
+    balancer.remove('a')
+    balancer.add(options)
+    backend.reset()
+    await backend.next()
+    expect(statusOf(balancer, 'a')).toMatchObject({ connections: 1, state: 'up' })
+  })
+
+  it('counts the connections of another backend with this id separately', async () => {
     const backend = await Backend.start()
     const options = { port: backend.port, id: 'a' }
     const balancer = balancerOf({ backends: [options] })
     const port = await start(balancer)
     const [client] = await pair(port, backend)
     balancer.remove('a')
-    balancer.add(options)
+    balancer.add({ ...options, host: '127.0.0.1' })
     await pair(port, backend)
     expect(statusOf(balancer, 'a')).toMatchObject({ connections: 1, total: 1 })
     client.reset()
