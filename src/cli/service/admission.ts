@@ -34,9 +34,9 @@ export class Admission {
     this.#capacity = new Capacity(say)
     this.#headers = new HeaderStage(serve)
     const tell = handshakeReporter(say)
-    const failed = (reason: string, socket: net.Socket) => {
+    const failed = (reason: string, client: string) => {
       this.#handshakeFailures++
-      tell(reason, socket)
+      tell(reason, client)
     }
     this.#terminator = new TlsTerminator({ accept: serve, failed }, ticketKeys)
   }

@@ -1,6 +1,4 @@
-import type net from 'node:net'
 import type tls from 'node:tls'
-import { normalize } from '../../ip.ts'
 import { type Io, RepeatFilter } from '../output.ts'
 
 export const PLAIN_HTTP = 'the client sent plain HTTP'
@@ -40,10 +38,7 @@ export function invalidCertificate({ authorizationError }: Pick<tls.TLSSocket, '
 }
 
 /** Reports failed handshakes, each reason at most once a minute. */
-export function handshakeReporter(say: Io['say']): (reason: string, socket: net.Socket) => void {
+export function handshakeReporter(say: Io['say']): (reason: string, client: string) => void {
   const lines = new RepeatFilter(say)
-  return (reason, { remoteAddress }) => {
-    const client = remoteAddress === undefined ? 'a client' : normalize(remoteAddress)
-    lines.say(reason, `TLS handshake with ${client} failed: ${reason}`)
-  }
+  return (reason, client) => lines.say(reason, `TLS handshake with ${client} failed: ${reason}`)
 }

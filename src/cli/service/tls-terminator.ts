@@ -1,9 +1,9 @@
-import { AsyncResource } from 'node:async_hooks'
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
 import { randomBytes } from 'node:crypto'
 import net from 'node:net'
 import tls from 'node:tls'
 import { behindProxy } from '../../index.ts'
-import { handOver, tlsListener } from '../../proxy/index.ts'
+import { clientOf, handOver, peerName, tlsListener } from '../../proxy/index.ts'
 import type { AlpnOptions } from './alpn.ts'
 import type { Certificates } from './certificates.ts'
 import { type ClientRules, checkClient } from './client-certificates.ts'
@@ -30,9 +30,15 @@ export interface HandshakeOptions {
 export interface TlsTerminatorEvents {
   /** A decrypted socket, or a plain one whose PROXY header was refused. */
   accept(socket: net.Socket): void
-  /** A handshake failed. */
-  failed(reason: string, socket: net.Socket): void
+  /** A handshake failed. `client`: its name in messages. */
+  failed(reason: string, client: string): void
 }
+
+/**
+ * The names of clients, captured before their handshakes: a TLS socket forgets the address when its client leaves, and
+ * does not know the client of a PROXY header.
+ */
+const clients = new AsyncLocalStorage<string>()
 
 /** Terminates the TLS of accepted sockets. */
 export class TlsTerminator {
@@ -72,7 +78,10 @@ export class TlsTerminator {
     socket.once('close', () => this.#left(this.#sockets, socket))
     // A client that half-closes during its handshake has left. The TLS socket allows half-open again.
     socket.allowHalfOpen = false
-    this.#begin(socket)
+    const client = peerName(clientOf(socket))
+    // Node closes the TLS socket in a listener of the same event, outside of the context of the handshake.
+    socket.once('close', () => clients.enterWith(client))
+    clients.run(client, this.#begin, socket)
   }
 
   /** Resolves when no handshake is under way, or after `ms`. */
@@ -105,13 +114,14 @@ export class TlsTerminator {
       headTimeout: timeout,
     })
     return (socket) => {
-      const timer = setTimeout(() => this.#fail(reasonOf({ code: 'ERR_TLS_HANDSHAKE_TIMEOUT' }), socket), timeout)
+      // A health check that sends nothing is not a failure.
+      const timer = setTimeout(() => socket.destroy(), timeout)
       const stop = () => clearTimeout(timer)
       const ended = () => socket.destroy()
-      // The client info of the PROXY header is bound to this async context.
+      // The client's name and its PROXY header are bound to this async context.
       const giveOn = AsyncResource.bind((bytes: Buffer) => {
         const isPlain = isLetter(bytes[0])
-        if (isPlain) this.#events.failed(PLAIN_HTTP, socket)
+        if (isPlain) this.#report(PLAIN_HTTP)
         handOver(socket, isPlain ? plain : secure, () => [bytes])
       })
       socket.on('error', () => undefined)
@@ -127,10 +137,13 @@ export class TlsTerminator {
     }
   }
 
-  #fail(reason: string, socket: net.Socket): void {
-    // A health check that sends nothing is not a failure.
-    if (socket.bytesRead > 0 || socket instanceof tls.TLSSocket) this.#events.failed(reason, socket)
+  #fail(reason: string, socket: tls.TLSSocket): void {
+    this.#report(reason)
     socket.destroy()
+  }
+
+  #report(reason: string): void {
+    this.#events.failed(reason, clients.getStore() ?? 'a client')
   }
 
   #create(certificates: Certificates, options: tls.TlsOptions): tls.Server {
