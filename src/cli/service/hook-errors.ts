@@ -1,21 +1,19 @@
-import { fileURLToPath } from 'node:url'
 import type { Connection, Dest, ProxyErrorCode } from '../../index.ts'
 import { isExhausted, subscribe } from '../../proxy/index.ts'
 import { messageOf, propertyOf } from '../../show.ts'
 import { type Io, RepeatFilter } from '../output.ts'
+import { OWN_FOLDER } from '../own-folder.ts'
 import { nameOf } from './log.ts'
 
+/** What failed. */
 const HOOKS: Partial<Record<ProxyErrorCode, string>> = {
-  LOOKUP_FAILED: 'lookup',
+  LOOKUP_FAILED: 'the hook lookup',
   // With a cause: lookup returned something that is not a Dest.
-  NO_DESTINATION: 'lookup',
-  MODIFY_FAILED: 'modify',
-  ERRBACK_FAILED: 'errback',
-  REPLY_FAILED: 'errback',
+  NO_DESTINATION: 'the hook lookup',
+  MODIFY_FAILED: 'the hook modify',
+  ERRBACK_FAILED: 'the hook errback',
+  REPLY_FAILED: 'the answer of a hook',
 }
-
-/** badass's own folder: its stack frames do not help the user. */
-const OURS = fileURLToPath(new URL('../..', import.meta.url))
 
 /**
  * Reports errors of the config module's hooks, as clients see only a 502 or 503. Each distinct error is printed at most
@@ -38,7 +36,7 @@ export function reportHookErrors(isOurs: (connection: Connection) => boolean, sa
     if (hook !== undefined) {
       // Prefer the stack to the text, which may contain a part of the request.
       const kind = frames.length > 0 ? frames.join('\n') : text
-      return lines.say(`${hook} ${kind}`, `the hook ${hook} failed${place}: ${text}`)
+      return lines.say(`${hook} ${kind}`, `${hook} failed${place}: ${text}`)
     }
     const name = nameOf(dest as Dest)
     lines.say(`${code} ${name}`, `a hook returned ${name}, which cannot be reached${place}: ${text}`)
@@ -54,5 +52,5 @@ function framesOf(cause: unknown): string[] {
 }
 
 function isTheirs(file: string): boolean {
-  return !file.startsWith('node:') && !file.startsWith(OURS)
+  return !file.startsWith('node:') && !file.startsWith(OWN_FOLDER)
 }

@@ -1,5 +1,5 @@
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { readArguments } from '../../../src/cli/config/arguments.ts'
 import type { Config } from '../../../src/cli/config/config.ts'
@@ -7,6 +7,7 @@ import { RepeatFilter } from '../../../src/cli/output.ts'
 import { deadPort } from '../../helpers/net.ts'
 import { expectNoWarnings } from '../../helpers/proxy.ts'
 import { temporaryDirectory } from '../../helpers/temporary.ts'
+import { Command } from '../command.ts'
 import { configOf, endWith, startBackend, startService } from './support.ts'
 
 // expectNoWarnings: the command prints the errors, so the engine must not.
@@ -77,6 +78,26 @@ export function errback() {
   await started.service.reload(configOf({ hooks }))
   for (const target of ['/', '/own']) await endWith(started.port, asking(target))
   expect(started.said.all).toEqual([...lines, ...lines])
+})
+
+test('names the place of a module below the folder of the package, and an answer that fails', async () => {
+  const folder = mkdtempSync(join('node_modules', '.hooks-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const file = resolve(folder, 'badass.mjs')
+  writeFileSync(
+    file,
+    `export default { backends: [3001], listen: '127.0.0.1:0' }
+export function lookup(head) {
+  if (head.path === '/a') throw new Error('no')
+  return new Response(new ReadableStream({ pull() { throw new Error('not this') } }))
+}`,
+  )
+  const command = Command.start('--config', file)
+  const port = await command.port()
+  await endWith(port, asking('/a'))
+  await command.said(`badass: the hook lookup failed at ${file}:3: no\n`)
+  await endWith(port, asking('/b')).catch(() => undefined)
+  await command.said(`badass: the answer of a hook failed at ${file}:4: not this\n`)
 })
 
 test('prints one line for any thrown value', async () => {
