@@ -7,16 +7,16 @@ function restoreSignals(): void {
   for (const signal of HANDLED) process.removeAllListeners(signal)
 }
 
-/** Loads under way that read files. */
-let loads = 0
+/** Reads and writes of files under way. */
+let uses = 0
 
-/** Counts a load that reads files while it is under way: a read of a FIFO or of a stalled NFS mount never ends. */
-export async function counted<T>(load: Promise<T>): Promise<T> {
-  loads++
+/** Counts a use of files while it is under way: that of a FIFO or of a stalled NFS mount may never end. */
+export async function counted<T>(use: Promise<T>): Promise<T> {
+  uses++
   try {
-    return await load
+    return await use
   } finally {
-    loads--
+    uses--
   }
 }
 
@@ -29,15 +29,15 @@ export function exitBySignal(signal: NodeJS.Signals): never {
   } finally {
     process.kill(process.pid, signal)
     // Process 1 of a container ignores its own signals.
-    if (loads > 0) process.abort()
+    if (uses > 0) process.abort()
     process.exit(code)
   }
 }
 
-/** Ends the process at once. During a load it ends by a signal: `process.exit()` waits for file reads. */
+/** Ends the process at once. During a use of files it ends by a signal: `process.exit()` waits for that. */
 export function exit(code: number): never {
   // Service managers treat SIGTERM as a clean end.
-  if (loads > 0) exitBySignal(code === 0 ? 'SIGTERM' : 'SIGKILL')
+  if (uses > 0) exitBySignal(code === 0 ? 'SIGTERM' : 'SIGKILL')
   restoreSignals()
   process.exit(code)
 }

@@ -1,5 +1,17 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, watch, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  watch,
+  writeFileSync,
+} from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import http from 'node:http'
 import { join } from 'node:path'
@@ -51,6 +63,29 @@ async function start(folder: Folder, ...options: readonly string[]) {
 const count = (text: string) => text.split('\n').length - 1
 
 describe.each([1, 2])('--log-file; workers: %i', (workers) => {
+  test('one SIGTERM ends the command, even if nobody reads the pipe that it writes to', async () => {
+    const folder = new Folder()
+    execFileSync('/usr/bin/mkfifo', [folder.of('access.log')])
+    const reader = openSync(folder.of('access.log'), constants.O_RDONLY | constants.O_NONBLOCK)
+    onTestFinished(() => closeSync(reader))
+    const { command, ask } = await start(folder, '--workers', String(workers))
+    // More than a pipe holds.
+    for (let i = 0; i < 150; i++) await ask(`/${'x'.repeat(1_000)}`)
+    command.signal('SIGTERM')
+    expect([0, 'SIGTERM']).toContain(await command.exited)
+  })
+
+  test('one SIGTERM ends the command, even if it opens a pipe that nobody reads', async () => {
+    const folder = new Folder()
+    const { command, ask } = await start(folder, '--workers', String(workers))
+    renameSync(folder.of('access.log'), folder.of('old.log'))
+    execFileSync('/usr/bin/mkfifo', [folder.of('access.log')])
+    command.signal('SIGUSR1')
+    await ask('/')
+    command.signal('SIGTERM')
+    expect([0, 'SIGTERM']).toContain(await command.exited)
+  })
+
   test('is opened again by SIGUSR1, and no line is lost', async () => {
     const folder = new Folder()
     const { command, port } = await start(folder, '--workers', String(workers))

@@ -1,6 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { Writable } from 'node:stream'
 import { messageOf } from '../../show.ts'
+import { counted } from '../exit.ts'
 import { type BatchLimits, Output, PIPE } from '../output.ts'
 
 /** Each write is a job of the thread pool, which costs more CPU time than making the lines. */
@@ -60,7 +61,7 @@ export class LogFile {
 
 async function openOutput(path: string, say: Say): Promise<Output> {
   try {
-    const file = await open(path, 'a', MODE)
+    const file = await counted(open(path, 'a', MODE))
     // /dev/stdout may be a pipe that several workers write to.
     const isFile = (await file.stat()).isFile()
     return new Output(appending(file), say, { reader: 'the disk of the access log', limits: isFile ? FILE : PIPE })
@@ -72,7 +73,7 @@ async function openOutput(path: string, say: Say): Promise<Output> {
 /** Appends to a file. Goes on after an error, unlike Node's own stream: a full disk may have space again later. */
 function appending(file: FileHandle): Writable {
   const append = (bytes: Buffer, done: () => void) => {
-    file.appendFile(bytes).then(done, (error) => {
+    counted(file.appendFile(bytes)).then(done, (error) => {
       lines.emit('error', error)
       done()
     })
@@ -80,7 +81,7 @@ function appending(file: FileHandle): Writable {
   const lines: Writable = new Writable({
     write: (chunk: Buffer, _encoding, done) => append(chunk, done),
     writev: (chunks, done) => append(Buffer.concat(chunks.map(({ chunk }) => chunk as Buffer)), done),
-    final: (done) => void file.close().then(() => done(), done),
+    final: (done) => void counted(file.close()).then(() => done(), done),
   })
   return lines
 }
