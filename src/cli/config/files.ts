@@ -3,7 +3,7 @@ import { readFile, realpath, stat } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { extname } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { isError, messageOf } from '../../show.ts'
+import { isError, messageOf, propertyOf } from '../../show.ts'
 import { nearest } from '../../validate.ts'
 import { ConfigError } from './config.ts'
 import { HOOK_NAMES } from './settings.ts'
@@ -73,7 +73,8 @@ export function firstLineOf(error: unknown): string {
 
 /** ':3', the line of the module at which an error was thrown, if the stack has it. */
 function lineIn(error: unknown, path: string): string {
-  const stack = error instanceof Error ? (error.stack ?? '') : ''
+  const stack = propertyOf(error, 'stack')
+  if (typeof stack !== 'string') return ''
   const after = stack.split(path)[1] ?? stack.split(pathToFileURL(path).href)[1]
   return /^(?:\?load=\d+)?(:\d+)/.exec(after ?? '')?.[1] ?? ''
 }

@@ -73,6 +73,8 @@ describe('a JS module', () => {
     ],
     ['a.mjs', '\n\nthrow new Error("no luck\\ntoday")', [':3: no luck']],
     ['a.mjs', 'throw "no luck"', ["'no luck'"]],
+    ['a.mjs', `const error = new Error(); error.message = Symbol('odd'); throw error`, ['Error']],
+    ['a.mjs', `throw Object.create(null)`, ['an object']],
     ['a.mjs', 'export default { get grace() { throw new Error("no luck") } }', [':1: no luck']],
     ['a.mjs', 'export default { backends: [{ get port() { throw new Error("no luck") } }] }', ['no luck']],
   ]
