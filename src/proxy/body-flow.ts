@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { BodyError, BodyScanner } from '../parser/index.ts'
-import { PacedWriter, type Pausable } from './tunnel/index.ts'
+import { DropPace, PacedWriter, type Pausable } from './tunnel/index.ts'
 
 /** Pieces of data that are shorter than this on average, in bytes, are cheaper to copy than to write one by one. */
 const SMALL_BYTES = 1_024
@@ -13,7 +13,8 @@ export class BodyFlow extends PacedWriter<Pausable> {
   readonly #moved: () => void
   /** The sink gets the data of chunks without their framing. */
   readonly #isDataOnly: boolean
-  #isDiscarding = false
+  /** The bytes are dropped. */
+  #drop: DropPace | undefined
 
   /** `moved` is called when a full sink wants more. */
   constructor(source: Pausable, sink: Duplex, scanner: BodyScanner, moved: () => void, isDataOnly = false) {
@@ -35,9 +36,10 @@ export class BodyFlow extends PacedWriter<Pausable> {
   push(bytes: Buffer, done?: () => void): number {
     const pieces: Uint8Array[] | undefined = this.#isDataOnly ? [] : undefined
     const count = this.#scanner.push(bytes, pieces)
-    const isSent = count > 0 && !this.#isDiscarding && this.#scanner.state !== 'invalid'
+    const isSent = count > 0 && !this.#drop && this.#scanner.state !== 'invalid'
     if (!isSent) {
       done?.()
+      if (this.#scanner.state === 'more') this.#drop?.dropped(count)
       return count
     }
     if (pieces) this.#sendPieces(pieces, count, done)
@@ -66,15 +68,16 @@ export class BodyFlow extends PacedWriter<Pausable> {
     return this.#scanner.end()
   }
 
-  /** Reads the rest of the body and drops it. */
+  /** Reads the rest of the body and drops it, slowly if it is long. */
   discard(): void {
-    this.#isDiscarding = true
+    this.#drop = new DropPace(this.source)
     this.release()
     this.source.resume()
   }
 
   /** Releases source and sink. */
   stop(): void {
+    this.#drop?.stop()
     this.release()
   }
 

@@ -1,5 +1,5 @@
 export { BackendSocket, type Borrower, drops, isBroken, lengthOf, readOn } from './backend-socket.ts'
-export { discard } from './discard.ts'
+export { DropPace, discard } from './discard.ts'
 export { confirmEnd, Flow } from './flow.ts'
 export { PacedWriter, type Pausable } from './paced-writer.ts'
 export { Tunnel } from './tunnel.ts'

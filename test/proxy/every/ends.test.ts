@@ -1,4 +1,6 @@
 import { describe, expect, test, vi } from 'vitest'
+import { DROP_FREELY_BYTES } from '../../../src/proxy/tunnel/discard.ts'
+import { Flood } from '../../helpers/flood.ts'
 import { answer, expectNoWarnings, OK, withoutDate } from '../../helpers/proxy.ts'
 import { turns } from '../../helpers/turns.ts'
 import { head, left, meet, response, serve, start } from './support.ts'
@@ -220,6 +222,35 @@ describe('an early answer', () => {
     await serve(backend, OK)
     expect(await client.until(OK + OK)).toBe(OK + OK)
     expect(peer.text).not.toContain('llo')
+  })
+
+  test('that ends after its head is sent slows down a client that continues to send', async () => {
+    const body = 'Content-Length: 99999999999\r\n'
+    const { client, peer, watch } = await meet(head(body, 'POST / HTTP/1.1'))
+    peer.write(response('Content-Length: 2\r\n', 'o'))
+    await client.until('\r\n\r\no')
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      peer.write('k')
+      await client.until('ok')
+      await left(peer)
+      const { connection } = watch.all('connected')[0]!
+      const flood = new Flood(client.socket, 1 << 30)
+      while (connection.bytesRead < DROP_FREELY_BYTES) await turns(1)
+      for (let pauses = 1; pauses < 4; pauses++) {
+        await turns(100)
+        // One read more for each pause.
+        expect(connection.bytesRead).toBeLessThan(DROP_FREELY_BYTES + (1 + pauses) * (1 << 18))
+        vi.advanceTimersByTime(10)
+      }
+      vi.advanceTimersByTime(5_000)
+      await client.closed()
+      await watch.until('close')
+      expect(flood.sent).toBeLessThan(1 << 28)
+      expect(watch.codes).toEqual([])
+    } finally {
+      vi.useRealTimers()
+    }
   })
 
   test('closes a client that continues to send for 5 s', async () => {
