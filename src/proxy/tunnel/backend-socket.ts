@@ -62,12 +62,17 @@ export function readOn(socket: net.Socket, done: Done): Done {
   return (error) => {
     if (!error || socket.destroyed || socket.readableEnded) return done(error)
     // The failed write consumed the reset. The reader gets an 'end' instead, which must become the error.
-    socket.prependOnceListener('end', () => socket.destroy(error))
+    if (!isAfterEnd(error)) socket.prependOnceListener('end', () => socket.destroy(error))
     const dropped: Dropped = { bytes: 0, timer: undefined }
     broken.set(socket, dropped)
     socket.once('close', () => clearTimeout(dropped.timer))
     done()
   }
+}
+
+/** Whether a write failed after the peer had ended its side. Linux then reports EPIPE in place of ECONNRESET. */
+function isAfterEnd({ code }: NodeJS.ErrnoException): boolean {
+  return code === 'EPIPE' && process.platform === 'linux'
 }
 
 /** Receives large reads without a copy, in place of 'data'. */

@@ -8,6 +8,7 @@ import { type Dest, handler } from '../../../src/index.ts'
 import { Flood } from '../../helpers/flood.ts'
 import { Backend, connect, listen } from '../../helpers/net.ts'
 import { duplexPair } from '../../helpers/pair.ts'
+import { deferred } from '../../helpers/promises.ts'
 import { expectNoWarnings, GET, OK, startProxy, Watch } from '../../helpers/proxy.ts'
 import { certificate } from '../../helpers/tls.ts'
 import { turn, turns } from '../../helpers/turns.ts'
@@ -236,6 +237,38 @@ describe('a backend that answers before it has read the whole request', () => {
     expect(watch.codes).toEqual(['BACKEND_RESET'])
     expect(server.active.size).toBe(0)
   }, 40_000)
+
+  // Only Linux tells a reset after the end from a reset alone.
+  test.runIf(process.platform === 'linux')(
+    'ends, and resets before modify is done: the client is not reset',
+    async () => {
+      const watch = new Watch()
+      const backend = await Backend.start()
+      const [asked, done] = [deferred<void>(), deferred<void>()]
+      const modify = () => {
+        asked.resolve()
+        return done.promise
+      }
+      const { port } = await startProxy({ lookup: () => ({ port: backend.port, host }), modify })
+      const client = await connect(port)
+      client.write(POST)
+      const peer = await backend.next()
+      await peer.until('\r\n\r\n')
+      await new Promise<void>((sent) => peer.socket.end(TOO_LARGE, sent))
+      await asked.promise
+      peer.reset()
+      for (let i = 0; i < 3; i++) {
+        await client.flush('x')
+        await turns(5)
+      }
+      done.resolve()
+      expect(await client.ended()).toBe(TOO_LARGE)
+      client.end()
+      await watch.until('close')
+      expect(client.error).toBeUndefined()
+      expect(watch.codes).toEqual([])
+    },
+  )
 
   for (const [mode, modify] of MODIFIES) {
     test(`and ends its side, ${mode}: the client gets the answer, and its upload ends without a reset`, async () => {
