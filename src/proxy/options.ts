@@ -63,8 +63,8 @@ export interface PoolOptions {
 export interface Limits extends HeadLimits {
   /**
    * Connections that start with the HTTP/2 preface. 'pass': lookup gets the request `PRI *`, and the rest passes unread.
-   * 'refuse': they get a 505. 'alpn': they pass if the client negotiated h2 over TLS, and get a 505 otherwise. Default
-   * 'pass', or 'refuse' with `requests: 'every'`.
+   * 'refuse': they get a 505. 'alpn': they pass if the client negotiated h2 over TLS, and get a 505 otherwise. With both,
+   * h2c is removed from Upgrade. Default 'pass', or 'refuse' with `requests: 'every'`.
    */
   http2?: 'pass' | 'refuse' | 'alpn'
   /**

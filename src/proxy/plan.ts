@@ -1,6 +1,7 @@
 import { type BodyFraming, bodyOf, type Head } from '../parser/index.ts'
 import { isTunnel } from '../tunnel.ts'
 import { type Framing, framingOf } from './framing.ts'
+import { isHttp2Name } from './http2.ts'
 
 /** The engine's decisions about a request with `requests: 'every'`, made from the received head. */
 export interface Plan {
@@ -56,8 +57,6 @@ const ADVICE_OPTIONS: readonly string[] = ['close', 'keep-alive', 'upgrade']
 const NO_PROTOCOLS: ReadonlySet<string> = new Set()
 /** RFC 9110 7.8: protocol = protocol-name ["/" protocol-version]. */
 const PROTOCOL = /^[!#$%&'*+\-.^_`|~\w]+(?:\/[!#$%&'*+\-.^_`|~\w]+)?$/
-/** HTTP/2: the hooks would not see its requests. */
-const H2C = /^h2c?(?:\/|$)/i
 
 /** RFC 9110 9.3.6: CONNECT has no body. */
 export function isConnectWithBody(head: Head): boolean {
@@ -199,7 +198,7 @@ function offer(head: Head, mayUpgrade: boolean): ReadonlySet<string> {
   if (value === undefined) return NO_PROTOCOLS
   const all = listOf(value)
   const isList = all.every((name) => name === '' || PROTOCOL.test(name))
-  const kept = mayUpgrade && isList ? all.filter((name) => name !== '' && !H2C.test(name)) : []
+  const kept = mayUpgrade && isList ? all.filter((name) => name !== '' && !isHttp2Name(name)) : []
   if (kept.length === 0) head.delete('Upgrade')
   else if (kept.length < all.length) head.set('Upgrade', kept.join(', '))
   return new Set(kept.map((name) => name.toLowerCase()))

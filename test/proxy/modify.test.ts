@@ -335,6 +335,23 @@ test.for(['at once', 'byte by byte'])(`answers 505 to an HTTP/2 connection with 
 })
 
 test.for([
+  ['refuse', 'h2c', ''],
+  ['refuse', 'websocket, h2c', 'Upgrade: websocket\r\n'],
+  ['refuse', 'H2C, websocket', 'Upgrade: websocket\r\n'],
+  ['refuse', 'websocket', 'Upgrade: websocket\r\n'],
+  ['alpn', 'h2', ''],
+  ['pass', 'h2c', 'Upgrade: h2c\r\n'],
+] as const)('with http2: %j, Upgrade: %s reaches the backend as %j', async ([http2, offered, expected]) => {
+  const backend = await Backend.start()
+  const { port } = await startProxy({ lookup: () => ({ port: backend.port, host: '127.0.0.1' }), http2 })
+  const client = await connect(port)
+  client.write(`GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: ${offered}\r\n\r\nrest`)
+  expect(await (await backend.next()).until('rest')).toBe(
+    `GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n${expected}\r\nrest`,
+  )
+})
+
+test.for([
   ['the first 18 bytes', 'PRI * HTTP/2.0\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 9.9.9.9\r\n\r\n'],
   ['one after an empty line', '\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
 ])('refuses an invalid HTTP/2 preface: %s', async ([, bytes]) => {

@@ -27,6 +27,14 @@ test.each(
   expect(backend.accepted).toBe(0)
 })
 
+test.each(['first', 'every'] as const)('--requests %s: no Upgrade to HTTP/2 reaches the backend', async (requests) => {
+  const backend = await Backend.start()
+  const { port } = await startService({ backends: [{ port: backend.port }], requests, http2: 'refuse', forwarded: 'x' })
+  const client = await connect(port)
+  client.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nHTTP2-Settings: \r\n\r\n')
+  expect(await (await backend.next()).until('\r\n\r\n')).not.toMatch(/h2c|http2/i)
+})
+
 test('without such an option CONNECT reaches the backend', async () => {
   const backend = await Backend.start()
   const { port } = await startService({ backends: [{ port: backend.port }], requests: 'every' })
