@@ -44,3 +44,19 @@ export function messageOf(cause: unknown): string {
   }
   return 'an Error without a message'
 }
+
+/**
+ * The cause as an Error that Node's streams can use: they read `stack`, which throws if the message is a symbol. Never
+ * throws.
+ */
+export function asError(cause: unknown, message = messageOf(cause)): Error {
+  return isError(cause) && hasStack(cause) ? cause : new Error(message, { cause })
+}
+
+function hasStack(error: Error): boolean {
+  try {
+    return typeof error.stack !== 'symbol'
+  } catch {
+    return false
+  }
+}

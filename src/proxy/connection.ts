@@ -15,7 +15,7 @@ import { type Owner, Reporter } from './reporter.ts'
 import { ResponseSource } from './response.ts'
 import { Routing } from './routing.ts'
 import type { RoutingContext } from './routing-context.ts'
-import { destroy, reset, tune } from './socket.ts'
+import { destroy, readRest, reset, tune } from './socket.ts'
 import { type ConnectionState, StateMachine } from './states.ts'
 import { BackendSocket, Tunnel } from './tunnel/index.ts'
 
@@ -68,7 +68,7 @@ export class Connection {
     if (this.state === 'Closed') return
     if (socket.destroyed) this.#close()
     // A socket that was reset no longer knows its peer's address, so lookup could not tell who sent the request.
-    else if (this.#client.hasLeft) this.#fail('CLIENT_RESET')
+    else if (this.#client.hasLeft) readRest(socket, () => this.#fail('CLIENT_RESET'))
     else if (refusal) this.#fail(refusal.code, refusal.cause)
     else if (mustAnnounce) this.#awaitProxyHeader()
     else this.#awaitHead(owner.settings.headTimeout)

@@ -1,6 +1,6 @@
 import net from 'node:net'
 import type { Duplex, Readable } from 'node:stream'
-import { show } from '../show.ts'
+import { asError, show } from '../show.ts'
 
 /** Formats a host and port as in a URL, with an IPv6 address in brackets (RFC 3986 3.2.2). */
 export function hostPort(host: string, port: number | undefined): string {
@@ -18,7 +18,7 @@ export function tune(socket: net.Socket, { noDelay }: { noDelay: boolean }): voi
 /** Destroys a stream. Never throws, even if the destroy() of a user's stream does. */
 export function destroy(stream: Readable, cause?: Error): void {
   try {
-    stream.destroy(cause)
+    stream.destroy(cause && asError(cause))
   } catch {
     // Nothing else can be done with the stream.
   }
@@ -55,6 +55,15 @@ export function unshift(socket: net.Socket, ...pieces: Buffer[]): void {
  */
 export function readAll(socket: net.Socket): Buffer {
   return (socket.read(socket.readableLength || undefined) as Buffer | null) ?? Buffer.alloc(0)
+}
+
+/**
+ * Reads and drops what a peer sent before it left: `bytesRead` then tells whether it was anything. The socket's 'error'
+ * or 'close' follows; if Node reports the reset as an end, calls `ended` instead.
+ */
+export function readRest(socket: net.Socket, ended: () => void): void {
+  socket.once('end', ended)
+  socket.resume()
 }
 
 /** Whether a server ends its half-open sockets itself. Other servers rely on Node to end them. */

@@ -164,10 +164,19 @@ test('does not treat a TCP client that left before accept as a Unix socket clien
   const early = await EarlyResets.start(port, GET)
   early.begin(1)
   early.wait()
-  await expect.poll(() => service.counters.outcomes.CLIENT_RESET).toBe(1)
-  // Its request was not read, so it may have been a health check.
-  expect(logged.all).toEqual([])
+  const line = JSON.parse((await logged.untilCount(1))[0]!)
+  expect(line).toMatchObject({ client: null, request: null, outcome: 'CLIENT_RESET', bytesIn: GET.length })
+  expect(service.counters.outcomes.CLIENT_RESET).toBe(1)
   expect(backend.accepted).toBe(0)
+})
+
+test('writes nothing for a client that sent nothing and left before accept', async () => {
+  const { port, logged, service } = await startService({ log: 'json' })
+  const early = await EarlyResets.start(port, '')
+  early.begin(1)
+  early.wait()
+  await expect.poll(() => service.counters.outcomes.CLIENT_RESET).toBe(1)
+  expect(logged.all).toEqual([])
 })
 
 test('writes the IPv4 address of an IPv4 client of a dual-stack listener', async () => {
