@@ -2,7 +2,6 @@ import net from 'node:net'
 import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
 import { type Announced, proxyHeader } from '../parser/index.ts'
-import { show } from '../show.ts'
 import type { SocketTarget, StreamTarget } from './dest.ts'
 import { http2NotChosen } from './http2.ts'
 import type { Settings } from './options.ts'
@@ -56,7 +55,7 @@ export class Attempt {
     this.#events = events
     this.#sessions = sessions
     try {
-      this.#header = headerFor(target, from)
+      if (target.sendProxy !== undefined) this.#header = proxyHeader(target.sendProxy, from())
       this.#start(target)
     } catch (cause) {
       this.#failLater(cause)
@@ -85,14 +84,11 @@ export class Attempt {
     if (target.kind === 'connect') {
       settle(
         () => after(target.connect(), adoptStream),
-        (stream) => this.#take(stream, false),
+        (stream) => this.#take(stream),
         (cause) => this.#failLater(cause),
       )
     } else if (target.kind === 'port' && isRaced(target)) this.#startRace(target)
-    else {
-      const isSecure = target.tls !== undefined && !this.#header
-      this.#take(isSecure ? this.#tune(this.#overTls(whereOf(target), target.tls!)) : this.#open(target), isSecure)
-    }
+    else this.#take(this.#open(target))
   }
 
   #startRace(target: SocketTarget & { kind: 'port' }): void {
@@ -105,7 +101,7 @@ export class Attempt {
     this.#race = new Race(
       target.host || 'localhost',
       { lookup, family, hints, port: target.port, connect },
-      { connected: (socket) => this.#take(socket, false), failed: (cause) => this.fail(cause) },
+      { connected: (socket) => this.#take(socket), failed: (cause) => this.fail(cause) },
     )
   }
 
@@ -124,14 +120,14 @@ export class Attempt {
     return socket
   }
 
-  /** Uses a stream that may still be connecting. If `isSecure` is true, it also does the TLS handshake by itself. */
-  #take(stream: Duplex, isSecure: boolean): void {
+  /** Uses a stream that may still be connecting. */
+  #take(stream: Duplex): void {
     if (this.#isOver) return reset(stream.on('error', () => undefined))
     this.#stream = stream
     if (stream instanceof net.Socket && !(stream instanceof BackendSocket)) readOnWriteError(stream)
     this.#watch(stream)
     if (this.#settings.isIdle && stream instanceof net.Socket) stream.unref()
-    if (this.#target.tls && !isSecure && !this.#header) this.#shakeHands(stream)
+    if (this.#target.tls && !this.#header) this.#shakeHands(stream)
     else whenOpen(stream, this.#target, () => this.#opened(stream))
   }
 
@@ -195,13 +191,6 @@ export class Attempt {
   #failLater(cause: unknown): void {
     setImmediate(() => this.fail(cause))
   }
-}
-
-/** The PROXY header, if the Dest has `sendProxy`. @throws {TypeError} if that is not 1 or 2 */
-function headerFor({ sendProxy }: StreamTarget, from: () => Announced): Buffer | undefined {
-  if (sendProxy === undefined) return undefined
-  if (sendProxy !== 1 && sendProxy !== 2) throw new TypeError(`dest.sendProxy: expected 1 or 2, got ${show(sendProxy)}`)
-  return proxyHeader(sendProxy, from())
 }
 
 /** Options of `net.connect` that replace the Dest's address, or choose among several addresses. */

@@ -61,8 +61,7 @@ export type StreamDest = Exclude<Dest, ServerDest>
 interface Transport {
   /** A copy of the options of `tls.connect`. Undefined for plain text. */
   tls: tls.ConnectionOptions | undefined
-  /** The unchecked value from the Dest. */
-  sendProxy: unknown
+  sendProxy: ProxyVersion | undefined
   /** The request may use a connection of other clients, and may be sent again if the connection fails. */
   retry: boolean
   /** The Host of the request. Undefined: the client's. */
@@ -96,23 +95,43 @@ export function readDest(value: unknown): Target | undefined {
   if (typeof path === 'string' && path !== '') return { kind: 'path', path, ...transportOf(dest) }
   const { port } = dest
   if (!isPort(port)) return undefined
-  const { host = 'localhost' } = dest
+  const host = hostOf(dest)
   const { tls, sendProxy, retry, hostHeader } = transportOf(dest)
   // Spreading an object would cost more than the rest of this function.
-  return { kind: 'port', port, host: host as string, tls, sendProxy, retry, hostHeader }
+  return { kind: 'port', port, host, tls, sendProxy, retry, hostHeader }
+}
+
+/** @throws {TypeError} if it is no string: Node would abort on an array */
+function hostOf({ host }: { [name: string]: unknown }): string {
+  if (typeof host === 'string') return host
+  if (host === undefined || host === null) return 'localhost'
+  throw hookError(`dest.host: expected a string, got ${show(host, 100)}`)
 }
 
 function transportOf(dest: { [name: string]: unknown }): Transport {
   const { tls, sendProxy, retry } = dest
   const hostHeader = hostHeaderOf(dest)
-  const servername = tls && hostHeader !== undefined ? serverNameOf(hostHeader) : undefined
-  const named = servername === undefined ? undefined : { servername }
   return {
-    tls: tls ? { ...named, ...(tls as tls.ConnectionOptions) } : undefined,
-    sendProxy,
+    tls: tls ? tlsOptionsOf(tls, hostHeader) : undefined,
+    sendProxy: proxyVersionOf(sendProxy),
     retry: retry !== false,
     hostHeader,
   }
+}
+
+/** @throws {TypeError} if the server name is no string: `tls.connect` would leave its socket to nobody */
+function tlsOptionsOf(tls: unknown, hostHeader: string | undefined): tls.ConnectionOptions {
+  const servername = hostHeader === undefined ? undefined : serverNameOf(hostHeader)
+  const options: tls.ConnectionOptions = { ...(servername !== undefined && { servername }), ...(tls as object) }
+  const given: unknown = options.servername
+  if (given === undefined || typeof given === 'string') return options
+  throw hookError(`dest.tls.servername: expected a string, got ${show(given, 100)}`)
+}
+
+/** @throws {TypeError} if it is no version of the PROXY protocol */
+function proxyVersionOf(sendProxy: unknown): ProxyVersion | undefined {
+  if (sendProxy === undefined || sendProxy === 1 || sendProxy === 2) return sendProxy
+  throw hookError(`dest.sendProxy: expected 1 or 2, got ${show(sendProxy, 100)}`)
 }
 
 /** @throws {TypeError} if it is no Host: it would be sent as it is */

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import net from 'node:net'
 import { Duplex, Readable, Stream, Writable } from 'node:stream'
 import tls from 'node:tls'
-import { isError, show } from '../show.ts'
+import { asError, show } from '../show.ts'
 import type { Outcome } from './dest.ts'
 import { destroy, isReadable } from './socket.ts'
 
@@ -32,7 +32,7 @@ export function adoptStream(stream: unknown): Duplex {
     // Send the rest of the request even after the backend ended its side.
     stream.allowHalfOpen = true
     catchThrows(stream, [...OF_READABLES, ...OF_WRITABLES])
-    catchWrites(stream)
+    catchFailures(stream)
     return stream
   } catch (cause) {
     destroy(stream)
@@ -45,6 +45,7 @@ export function adoptReadable(outcome: Outcome): Outcome {
   if (outcome.kind !== 'readable') return outcome
   outcome.source.on('error', () => undefined)
   catchThrows(outcome.source, OF_READABLES)
+  catchFailures(outcome.source)
   return outcome
 }
 
@@ -70,24 +71,36 @@ function catchThrows(stream: Readable, names: readonly string[]): void {
 }
 
 /**
- * Turns what `_write` throws into the stream's 'error'. Node does this for `_read`, `_final` and `_destroy`, but lets
- * `_write` throw into the caller of `write`, or into the code that completes an earlier write.
+ * Turns what the stream's own methods throw, or pass to their callback, into its 'error'. Node lets `_write` throw into
+ * the caller of `write`, or into the code that completes an earlier write. It handles errors of the others, but fails on
+ * one whose `stack` cannot be read.
  */
-function catchWrites(stream: Duplex): void {
-  for (const name of ['_write', '_writev'] as const) {
-    const write: unknown = stream[name]
-    if (typeof write !== 'function') continue
-    stream[name] = (...values: unknown[]) => {
+function catchFailures(stream: Readable): void {
+  const methods = stream as unknown as { [name: string]: unknown }
+  for (const name of ['_read', '_write', '_writev', '_final', '_destroy']) {
+    const method = methods[name]
+    if (typeof method !== 'function') continue
+    methods[name] = (...values: unknown[]) => {
+      const done = values.at(-1)
+      const failed = (cause: unknown) => {
+        if (typeof done === 'function') done(toError(name, cause))
+        else destroy(stream, toError(name, cause))
+      }
+      if (typeof done === 'function') {
+        values.splice(-1, 1, (cause: unknown, ...more: unknown[]) => {
+          if (cause) failed(cause)
+          else done(cause, ...more)
+        })
+      }
       try {
-        Reflect.apply(write, stream, values)
+        Reflect.apply(method, stream, values)
       } catch (cause) {
-        const done = values.at(-1) as (error: Error) => void
-        done(toError(name, cause))
+        failed(cause)
       }
     }
   }
 }
 
 function toError(method: string, cause: unknown): Error {
-  return isError(cause) ? cause : new Error(`${method}() of a stream threw ${show(cause)}`, { cause })
+  return asError(cause, `${method}() of a stream failed with ${show(cause)}`)
 }

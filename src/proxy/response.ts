@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { types } from 'node:util'
 import { parseHead } from '../parser/index.ts'
-import { isError, show } from '../show.ts'
+import { asError, show } from '../show.ts'
 import { hookError } from './hook-error.ts'
 
 /** A body of up to this many bytes is sent with Content-Length. */
@@ -172,8 +172,7 @@ export class ResponseSource extends Readable {
         if (wantsMore && !this.#early) await turn()
       }
     } catch (cause) {
-      const message = `the body of a Response failed with ${show(cause, 100)}`
-      this.destroy(isError(cause) ? cause : new Error(message, { cause }))
+      this.destroy(asError(cause, `the body of a Response failed with ${show(cause, 100)}`))
     } finally {
       this.#isReading = false
     }

@@ -140,14 +140,23 @@ describe('a backend over TLS', () => {
   })
 
   test('causes a 502 if it does not speak TLS', async () => {
-    const port = await listen(net.createServer((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')))
+    const port = await listen(
+      net.createServer((socket) => socket.on('error', () => undefined).end('HTTP/1.1 400 Bad Request\r\n\r\n')),
+    )
     expect(await refused({ port, host, tls: { ca } })).toMatchObject({
       cause: { code: expect.stringMatching(/^ERR_SSL/) },
     })
   })
 
   test('causes a 502 if it closes during the handshake', async () => {
-    const port = await listen(net.createServer((socket) => socket.resume().end()))
+    const port = await listen(
+      net.createServer((socket) =>
+        socket
+          .on('error', () => undefined)
+          .resume()
+          .end(),
+      ),
+    )
     expect(await refused({ port, host, tls: { ca } })).toMatchObject({ code: 'CONNECT_FAILED' })
   })
 

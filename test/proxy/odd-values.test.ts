@@ -1,5 +1,5 @@
 import net from 'node:net'
-import { Duplex, PassThrough, type Readable, Stream } from 'node:stream'
+import { Duplex, PassThrough, Readable, Stream } from 'node:stream'
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { type Dest, isExhausted, ProxyError } from '../../src/proxy/index.ts'
@@ -48,6 +48,14 @@ function responseFrom(reader: object): Response {
   return responseWith({ body: { value: { getReader: () => ({ cancel: fail, ...reader }), cancel: fail } } })
 }
 
+/** Errors that Node cannot show: it reads the stack of a stream's error. */
+const ODD_ERRORS: [name: string, make: () => Error][] = [
+  ['an Error whose message is a symbol', () => errorWith({ message: { value: Symbol('message') } })],
+  ['an Error whose message has no prototype', () => errorWith({ message: { value: Object.create(null) } })],
+  ['an Error whose message throws', () => errorWith({ message: { get: fail } })],
+  ['an Error whose stack throws', () => errorWith({ stack: { get: fail } })],
+]
+
 /** Functions that make values that throw when they are read, shown or compared. */
 const VALUES: [name: string, make: () => unknown][] = [
   ['nothing', () => undefined],
@@ -59,10 +67,6 @@ const VALUES: [name: string, make: () => unknown][] = [
   ['a function', () => () => undefined],
   ['an object without a prototype', () => Object.create(null)],
   ['an Error', () => new Error('plain')],
-  ['an Error whose message is a symbol', () => errorWith({ message: { value: Symbol('message') } })],
-  ['an Error whose message has no prototype', () => errorWith({ message: { value: Object.create(null) } })],
-  ['an Error whose message throws', () => errorWith({ message: { get: fail } })],
-  ['an Error whose stack throws', () => errorWith({ stack: { get: fail } })],
   ['an Error whose stack is an object', () => errorWith({ stack: { value: {} } })],
   [
     'an Error whose name, code and message throw',
@@ -70,6 +74,7 @@ const VALUES: [name: string, make: () => unknown][] = [
   ],
   ['an Error whose toString throws', () => errorWith({ toString: { value: fail } })],
   ['an Error whose inspect throws', () => errorWith({ [inspect.custom]: { value: fail } })],
+  ...ODD_ERRORS,
   [
     'an AggregateError whose errors throw',
     () => Object.defineProperty(new AggregateError([]), 'errors', { get: fail }),
@@ -106,6 +111,12 @@ const VALUES: [name: string, make: () => unknown][] = [
   ],
   ['a Dest whose connect is a revoked Proxy', () => ({ connect: revoked(() => undefined) })],
   ['a Dest whose host is a symbol', () => ({ port: 1, host: Symbol('host') })],
+  ['a Dest whose host is an array', () => ({ port: 1, host: [host] })],
+  ['a Dest whose host has no prototype', () => ({ port: 1, host: Object.create(null) })],
+  ['a Dest whose sendProxy is a symbol', () => ({ port: 1, host, sendProxy: Symbol('sendProxy') })],
+  ['a Dest whose sendProxy is a revoked Proxy', () => ({ port: 1, host, sendProxy: revoked({}) })],
+  ['a Dest whose server name is a number', () => ({ port: 1, host, tls: { servername: 5 } })],
+  ['a Dest whose server name is a symbol', () => ({ port: 1, host, tls: { servername: Symbol('name') } })],
   ['a Dest whose tls is odd', () => ({ port: 1, host, tls: revoked({}) })],
   ...['status', 'statusText', 'headers', 'body', 'bodyUsed'].map((name): [string, () => unknown] => [
     `a Response whose ${name} throws`,
@@ -133,6 +144,10 @@ const VALUES: [name: string, make: () => unknown][] = [
     'a Response whose read rejects with a revoked Proxy',
     () => responseFrom({ read: () => Promise.reject(revoked({})) }),
   ],
+  ...ODD_ERRORS.map(([name, make]): [string, () => unknown] => [
+    `a Response whose read rejects with ${name}`,
+    () => responseFrom({ read: () => Promise.reject(make()) }),
+  ]),
   ['a revoked Proxy of a Response', () => revoked(new Response('odd'))],
   ['a thenable that throws', () => thenable(fail)],
   [
@@ -180,60 +195,145 @@ async function talk(port: number): Promise<void> {
   await new Promise((resolve) => client.on('close', resolve))
 }
 
-describe('an odd value from a hook ends its connection only, and is reported', () => {
-  for (const hook of HOOKS) {
-    for (const way of WAYS) {
-      test(`${hook} ${way} each of ${VALUES.length} values`, async () => {
-        const backend = await startBackend()
-        let make: () => unknown = () => undefined
-        const odd = () => act(way, make()) as never
-        const { port, server } = await startProxy<Dest>({
-          lookup: () => {
-            if (hook === 'lookup') return odd()
-            if (hook === 'modify') return { port: backend, host }
-            return { connect: hook === 'connect' ? odd : () => Promise.reject(new Error('down')) }
-          },
-          modify: () => (hook === 'modify' ? odd() : undefined),
-          ...(hook === 'errback' && { errback: odd }),
-        })
-        for (const [name, next] of VALUES) {
-          make = next
-          const watch = new Watch()
-          await talk(port)
-          await watch.until('close')
-          const failed = way === 'throws' || way === 'rejects with'
-          const expected = {
-            lookup: 'LOOKUP_FAILED',
-            modify: 'MODIFY_FAILED',
-            errback: 'ERRBACK_FAILED',
-            connect: 'CONNECT_FAILED',
+describe.each(['first', 'every'] as const)(
+  'an odd value from a hook ends its connection only, requests: %s',
+  (requests) => {
+    for (const hook of HOOKS) {
+      for (const way of WAYS) {
+        test(`${hook} ${way} each of ${VALUES.length} values`, async () => {
+          const backend = await startBackend()
+          let make: () => unknown = () => undefined
+          const odd = () => act(way, make()) as never
+          const { port, server } = await startProxy<Dest>({
+            requests,
+            lookup: () => {
+              if (hook === 'lookup') return odd()
+              if (hook === 'modify') return { port: backend, host }
+              return { connect: hook === 'connect' ? odd : () => Promise.reject(new Error('down')) }
+            },
+            modify: () => (hook === 'modify' ? odd() : undefined),
+            ...(hook === 'errback' && { errback: odd }),
+          })
+          for (const [name, next] of VALUES) {
+            make = next
+            const watch = new Watch()
+            await talk(port)
+            await watch.until('close')
+            const failed = way === 'throws' || way === 'rejects with'
+            const expected = {
+              lookup: 'LOOKUP_FAILED',
+              modify: 'MODIFY_FAILED',
+              errback: 'ERRBACK_FAILED',
+              connect: 'CONNECT_FAILED',
+            }
+            if (failed) expect(watch.codes, name).toContain(expected[hook])
+            else if (hook !== 'modify') expect(watch.codes.length, name).toBeGreaterThan(0)
+            for (const { error } of watch.all('error')) expect(error.message, name).toContain(error.code)
+            expect(server.active.size, name).toBe(0)
           }
-          if (failed) expect(watch.codes, name).toContain(expected[hook])
-          else if (hook !== 'modify') expect(watch.codes.length, name).toBeGreaterThan(0)
-          for (const { error } of watch.all('error')) expect(error.message, name).toContain(error.code)
-          expect(server.active.size, name).toBe(0)
-        }
-        await turns(3)
-      })
+          await turns(3)
+        })
+      }
     }
-  }
 
-  test('and is printed safely if nobody listens', async () => {
-    for (const [, make] of VALUES) {
-      const { port } = await startProxy(() => {
-        throw make()
-      })
+    test('and is printed safely if nobody listens', async () => {
+      for (const [, make] of VALUES) {
+        const { port } = await startProxy(() => {
+          throw make()
+        })
+        await talk(port)
+      }
+      await turns(3)
+    })
+
+    test('and the functions that describe a value never throw', () => {
+      for (const [name, make] of VALUES) {
+        expect(typeof show(make()), name).toBe('string')
+        expect(typeof messageOf(make()), name).toBe('string')
+        expect(typeof isExhausted(make()), name).toBe('boolean')
+        expect(new ProxyError('LOOKUP_FAILED', 'lookup', make()).message, name).toMatch(/^LOOKUP_FAILED: /)
+      }
+    })
+  },
+)
+
+/** What a stream's own method does with an error. */
+const PLACES: [name: string, make: (error: Error) => object][] = [
+  ['read throws', (error) => ({ read: () => raise(error) })],
+  [
+    'read destroys',
+    (error) => ({
+      read(this: Duplex) {
+        quietly(() => this.destroy(error))
+      },
+    }),
+  ],
+  ['write throws', (error) => ({ write: () => raise(error) })],
+  ['write calls back', (error) => ({ write: (_: unknown, __: unknown, done: (error: Error) => void) => done(error) })],
+  [
+    'write calls back later',
+    (error) => ({ write: (_: unknown, __: unknown, done: (error: Error) => void) => setImmediate(done, error) }),
+  ],
+  ['writev throws', (error) => ({ writev: () => raise(error) })],
+  ['final throws', (error) => ({ write: accept, final: () => raise(error) })],
+  ['final calls back', (error) => ({ write: accept, final: (done: (error: Error) => void) => done(error) })],
+  [
+    'destroy throws',
+    (error) => ({
+      write() {
+        throw new Error('plain')
+      },
+      destroy: () => raise(error),
+    }),
+  ],
+  [
+    'destroy calls back',
+    (error) => ({
+      write() {
+        throw new Error('plain')
+      },
+      destroy: (_: unknown, done: (error: Error) => void) => done(error),
+    }),
+  ],
+]
+
+function raise(error: Error): never {
+  throw error
+}
+
+function accept(_: unknown, __: unknown, done: () => void): void {
+  done()
+}
+
+function quietly(act: () => void): void {
+  try {
+    act()
+  } catch {
+    // Node failed on the error.
+  }
+}
+
+describe.each(['first', 'every'] as const)('a stream of a hook ends its connection only, requests: %s', (requests) => {
+  test.each(PLACES)('%s an odd Error', async (_, make) => {
+    for (const [name, odd] of ODD_ERRORS) {
+      const connect = () => new Duplex({ read: () => undefined, ...make(odd()) })
+      const { port, server } = await startProxy<Dest>({ requests, lookup: () => ({ connect }) })
+      const watch = new Watch()
       await talk(port)
+      await watch.until('close')
+      expect(watch.codes, name).toHaveLength(1)
+      expect(server.active.size, name).toBe(0)
     }
-    await turns(3)
   })
 
-  test('and the functions that describe a value never throw', () => {
-    for (const [name, make] of VALUES) {
-      expect(typeof show(make()), name).toBe('string')
-      expect(typeof messageOf(make()), name).toBe('string')
-      expect(typeof isExhausted(make()), name).toBe('boolean')
-      expect(new ProxyError('LOOKUP_FAILED', 'lookup', make()).message, name).toMatch(/^LOOKUP_FAILED: /)
+  test('a Readable of errback that fails with an odd Error', async () => {
+    for (const [name, odd] of ODD_ERRORS) {
+      const errback = () => new Readable({ read: () => raise(odd()) })
+      const { port } = await startProxy<Dest>({ requests, lookup: () => undefined, errback })
+      const watch = new Watch()
+      await talk(port)
+      await watch.until('close')
+      expect(watch.codes, name).toEqual(['NO_DESTINATION', 'REPLY_FAILED'])
     }
   })
 })

@@ -119,9 +119,15 @@ describe('without a listener', () => {
       '',
     ],
     [
+      'a Dest with the path of a certificate for its text',
+      (_, port) => () => ({ port, host, tls: { cert: '/etc/ssl/cert.pem' } }),
+      /^CONNECT_FAILED: .*: no start line \(ERR_OSSL_PEM_NO_START_LINE\)$/,
+      '',
+    ],
+    [
       'a Dest with a wrong sendProxy',
       () => () => ({ port: 1, host, sendProxy: 3 as never }),
-      /^CONNECT_FAILED: .*: dest.sendProxy: expected 1 or 2, got 3$/,
+      /^LOOKUP_FAILED: .*: dest.sendProxy: expected 1 or 2, got 3$/,
       '',
     ],
   ]

@@ -244,7 +244,7 @@ test('the key of a connection is host, port or path, and the options of TLS', ()
     { ...base, tls: { rejectUnauthorized: false } },
     { ...base, tls: { rejectUnauthorized: 'false' as never } },
     { ...base, tls: { checkServerIdentity: check } },
-    { ...base, sendProxy: 1 },
+    { ...base, sendProxy: 1 as const },
   ]
   expect(new Set(targets.map(keyOf)).size).toBe(targets.length)
   expect(keyOf({ ...base, tls: { ca, servername: 'x' } })).toBe(keyOf({ ...base, tls: { servername: 'x', ca } }))

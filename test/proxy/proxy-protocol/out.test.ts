@@ -260,7 +260,7 @@ test.each([
   const { port } = await startProxy(() => ({ port: backend.port, host, sendProxy: sendProxy as 1 }))
   const client = await connect(port)
   client.end(GET)
-  expect(withoutDate(await client.ended())).toBe(answer('502 Bad Gateway', 'CONNECT_FAILED'))
+  expect(withoutDate(await client.ended())).toBe(answer('503 Service Unavailable', 'LOOKUP_FAILED'))
   expect(watch.all('error')[0]!.error.cause).toEqual(new TypeError(`dest.sendProxy: expected 1 or 2, got ${shown}`))
   expect(backend.accepted).toBe(0)
 })
