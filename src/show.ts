@@ -30,14 +30,15 @@ export function propertyOf(value: unknown, name: string): unknown {
 
 /**
  * The message of a thrown value, or its code or name if it has no message, like Node's AggregateError for a host whose
- * addresses all failed. Of an error of OpenSSL only its reason and code: the message holds addresses and lines of C
- * files. Never throws.
+ * addresses all failed. An OpenSSL error gives its reason and code only, because its message holds memory addresses and
+ * names of C files. Never throws.
  */
 export function messageOf(cause: unknown): string {
   if (typeof cause === 'string') return cause
   if (!isError(cause)) return show(cause)
   const [library, reason, code] = ['library', 'reason', 'code'].map((name) => propertyOf(cause, name))
-  if (typeof library === 'string' && typeof reason === 'string') return `${reason} (${String(code)})`
+  const isOfOpenSsl = typeof library === 'string' && typeof reason === 'string' && typeof code === 'string'
+  if (isOfOpenSsl) return `${reason} (${code})`
   for (const name of ['message', 'code', 'name']) {
     const text = propertyOf(cause, name)
     if (typeof text === 'string' && text !== '') return text

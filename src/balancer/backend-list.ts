@@ -195,9 +195,14 @@ export class BackendList {
     }
     this.#backends = after
     this.#homes = homes
-    this.#events.rebuilt(this.backends)
     const gone = [...before.values()].filter((backend) => after.get(backend.id) !== backend)
     const come = [...after.values()].filter((backend) => before.get(backend.id) !== backend)
+    // Only those from the DNS keep what an operator did to them.
+    for (const backend of come.filter(({ settings }) => settings.source === undefined)) {
+      backend.setDraining('operator', false)
+      backend.setWeight(undefined)
+    }
+    this.#events.rebuilt(this.backends)
     for (const backend of gone) {
       backend.remove()
       this.#recentlyRemoved.add(backend)
@@ -210,11 +215,13 @@ export class BackendList {
     if (busy.length > 0) setTimeout(() => this.#abandonConnects(busy), LAST_CONNECTS_MS).unref()
   }
 
-  /** No check says any more whether a removed backend is there. Its clients stay if no other backend takes new ones. */
+  /** A removed backend has no health checks that would notice its loss. Its clients stay if no other backend takes them. */
   #abandonConnects(removed: readonly Backend[]): void {
-    if (![...this.backends].some((one) => one.acceptsNew)) return
+    const others = [...this.backends].filter((one) => one.acceptsNew)
     for (const backend of removed) {
-      if (!this.includes(backend)) backend.abandonConnects(new Error('the backend was removed'))
+      const protocols = PROTOCOLS.filter((protocol) => speaks(backend, protocol))
+      const isReplaceable = protocols.every((protocol) => others.some((one) => speaks(one, protocol)))
+      if (isReplaceable && !this.includes(backend)) backend.abandonConnects(new Error('the backend was removed'))
     }
   }
 

@@ -177,8 +177,7 @@ export class Balancer extends EventEmitter<BalancerEvents> {
   }
 
   /**
-   * The last 10 checks and the last 20 transitions of a backend, the newest first: a copy. A backend that is added again
-   * with another address begins anew.
+   * The last 10 checks and the last 20 transitions of a backend, the newest first: a copy.
    * @throws {RangeError} for an unknown id
    */
   history(id: string): BackendHistory {
@@ -187,8 +186,8 @@ export class Balancer extends EventEmitter<BalancerEvents> {
 
   /**
    * Replaces all options. A backend with the same id, address, `tls`, `sendProxy` and `hostHeader` keeps its state,
-   * counters, connections, drain and weight, a DNS name its backends. If there are new DNS names, removed backends stay
-   * until the first of these names resolves.
+   * counters, connections, drain and weight. A DNS name keeps the backends it resolved to. Removed backends stay until
+   * the first new DNS name resolves.
    * @throws {TypeError} for an unknown or invalid option; nothing has changed then
    * @throws {Error} after `close()`
    */

@@ -5,8 +5,8 @@ import type { BackendSettings } from './backend-options.ts'
 const OPERATED_MS = 5 * 60_000
 
 /**
- * Backends that were removed, or that the DNS no longer returns. One that comes back keeps its connections. If the DNS
- * returns it within minutes, it keeps its drain and the operator's weight, too.
+ * Backends that were removed, or that the DNS no longer returns. One that comes back keeps its open connections. If
+ * the DNS returns it while it has some, or within minutes, it keeps its drain and the operator's weight, too.
  */
 export class RecentlyRemoved {
   /** Those of the DNS. `since` is read from the monotonic clock (ms). */
@@ -39,14 +39,8 @@ export class RecentlyRemoved {
     return backend
   }
 
-  /** Forgets what an operator did to it, as if it had no connections. */
   #findOpen(settings: BackendSettings): Backend | undefined {
-    for (const backend of this.open) {
-      if (!backend.matches(settings)) continue
-      backend.setDraining('operator', false)
-      backend.setWeight(undefined)
-      return backend
-    }
+    for (const backend of this.open) if (backend.matches(settings)) return backend
     return undefined
   }
 

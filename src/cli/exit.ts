@@ -10,7 +10,7 @@ function restoreSignals(): void {
 /** Reads and writes of files under way. */
 let uses = 0
 
-/** Counts a use of files while it is under way: that of a FIFO or of a stalled NFS mount may never end. */
+/** Counts a use of files while it is under way: a FIFO or a stalled NFS mount may block it forever. */
 export async function counted<T>(use: Promise<T>): Promise<T> {
   uses++
   try {
@@ -34,7 +34,7 @@ export function exitBySignal(signal: NodeJS.Signals): never {
   }
 }
 
-/** Ends the process at once. During a use of files it ends by a signal: `process.exit()` waits for that. */
+/** Ends the process at once. `process.exit()` waits for file operations, so while one runs it ends by a signal. */
 export function exit(code: number): never {
   // Service managers treat SIGTERM as a clean end.
   if (uses > 0) exitBySignal(code === 0 ? 'SIGTERM' : 'SIGKILL')

@@ -88,7 +88,7 @@ export class Attempt {
         (cause) => this.#failLater(cause),
       )
     } else if (target.kind === 'port' && isRaced(target)) this.#startRace(target)
-    else this.#take(this.#open(target))
+    else this.#take(target.tls?.socket ?? this.#open(target))
   }
 
   #startRace(target: SocketTarget & { kind: 'port' }): void {

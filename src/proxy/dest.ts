@@ -119,7 +119,7 @@ function transportOf(dest: { [name: string]: unknown }): Transport {
   }
 }
 
-/** @throws {TypeError} if the server name is no string: `tls.connect` would leave its socket to nobody */
+/** @throws {TypeError} if the server name is no string: `tls.connect` would leave a TLS socket without listeners */
 function tlsOptionsOf(tls: unknown, hostHeader: string | undefined): tls.ConnectionOptions {
   const servername = hostHeader === undefined ? undefined : serverNameOf(hostHeader)
   const options: tls.ConnectionOptions = { ...(servername !== undefined && { servername }), ...(tls as object) }

@@ -268,15 +268,9 @@ export class Exchange implements RequestSenderUser, DownloadEvents {
     if (this.#sender.isWhole) return
     // RFC 9112 9.6: closing with unread bytes could lose the response, so read and drop the rest of the request.
     this.#context.dropBackend()
-    if (this.#persists) this.#context.machine.arm(LINGER_MS, () => this.#lingered())
+    if (this.#persists) this.#context.machine.arm(LINGER_MS, () => this.#exchanged(false))
     this.#sender.discard()
     if (!this.#persists) this.#exchanged(false)
-  }
-
-  /** The client still sends its request. */
-  #lingered(): void {
-    if (this.#client.writableLength > 0) this.#exchanged(false)
-    else this.#context.over()
   }
 
   /** Ends the exchange once. Dropping the rest of the request may have ended it already. */

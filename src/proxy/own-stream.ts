@@ -4,7 +4,7 @@ import { Duplex, Readable, Stream, Writable } from 'node:stream'
 import tls from 'node:tls'
 import { asError, show } from '../show.ts'
 import type { Outcome } from './dest.ts'
-import { destroy, isReadable } from './socket.ts'
+import { destroy, isReadable, settle } from './socket.ts'
 
 /** The methods that the engine calls on a user's stream. */
 const OF_READABLES = ['on', 'once', 'off', 'pause', 'resume'] as const
@@ -71,33 +71,37 @@ function catchThrows(stream: Readable, names: readonly string[]): void {
 }
 
 /**
- * Turns what the stream's own methods throw, or pass to their callback, into its 'error'. Node lets `_write` throw into
- * the caller of `write`, or into the code that completes an earlier write. It handles errors of the others, but fails on
- * one whose `stack` cannot be read.
+ * Turns what the stream's own methods throw, reject with or pass to their callback into its 'error'. Node lets `_write`
+ * throw into the caller of `write`, or into the code that completes an earlier write. It handles errors of the others,
+ * but fails on one whose `stack` cannot be read.
  */
 function catchFailures(stream: Readable): void {
   const methods = stream as unknown as { [name: string]: unknown }
+  const end = stream.destroy
+  // Node calls this with errors of constructors and generators too.
+  stream.destroy = (cause, ...more) => Reflect.apply(end, stream, [cause && asError(cause), ...more])
   for (const name of ['_read', '_write', '_writev', '_final', '_destroy']) {
     const method = methods[name]
-    if (typeof method !== 'function') continue
-    methods[name] = (...values: unknown[]) => {
-      const done = values.at(-1)
-      const failed = (cause: unknown) => {
-        if (typeof done === 'function') done(toError(name, cause))
-        else destroy(stream, toError(name, cause))
-      }
-      if (typeof done === 'function') {
-        values.splice(-1, 1, (cause: unknown, ...more: unknown[]) => {
-          if (cause) failed(cause)
-          else done(cause, ...more)
-        })
-      }
-      try {
-        Reflect.apply(method, stream, values)
-      } catch (cause) {
-        failed(cause)
-      }
+    if (typeof method === 'function') methods[name] = guarded(stream, name, method as Method)
+  }
+}
+
+type Method = (...values: unknown[]) => unknown
+
+function guarded(stream: Readable, name: string, method: Method): Method {
+  return (...values) => {
+    const done = values.at(-1)
+    const isCalledBack = typeof done === 'function'
+    const failed = (cause: unknown) => {
+      if (isCalledBack) done(toError(name, cause))
+      else destroy(stream, toError(name, cause))
     }
+    if (isCalledBack) values[values.length - 1] = (cause: unknown) => (cause ? failed(cause) : done())
+    settle(
+      () => Reflect.apply(method, stream, values),
+      () => undefined,
+      failed,
+    )
   }
 }
 

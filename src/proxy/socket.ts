@@ -58,8 +58,8 @@ export function readAll(socket: net.Socket): Buffer {
 }
 
 /**
- * Reads and drops what a peer sent before it left: `bytesRead` then tells whether it was anything. The socket's 'error'
- * or 'close' follows; if Node reports the reset as an end, calls `ended` instead.
+ * Reads and drops what a peer sent before it left, so that `bytesRead` shows whether it sent a request. The socket's
+ * 'error' or 'close' follows. If Node reports the reset as an end, calls `ended` instead.
  */
 export function readRest(socket: net.Socket, ended: () => void): void {
   socket.once('end', ended)

@@ -18,7 +18,8 @@ function isMistake({ code, cause }: ProxyError): boolean {
   // Without a cause, lookup returned nothing on purpose.
   if (code === 'NO_DESTINATION') return cause !== undefined
   // A certificate or key of the Dest that OpenSSL cannot read.
-  if (/^ERR_OSSL_/.test(String(propertyOf(cause, 'code')))) return true
+  const reason = propertyOf(cause, 'code')
+  if (typeof reason === 'string' && reason.startsWith('ERR_OSSL_')) return true
   // The network and the system never cause these.
   return isError(cause) && [TypeError, ReferenceError, RangeError, SyntaxError].some((kind) => cause instanceof kind)
 }

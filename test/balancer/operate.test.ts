@@ -152,13 +152,16 @@ describe('remove', () => {
     expect(balancer.removed).toEqual([])
   })
 
-  it('does not send on a client if no other backend takes it', async () => {
+  it.each([
+    ['drains', TWO[1]!],
+    ['speaks another protocol', { ...TWO[1]!, protocol: 'h2' as const }],
+  ])('does not send on a client if the other backend %s', async (why, other) => {
     const mute = await Backend.start()
-    const balancer = balancerOf({ backends: [{ port: mute.port, id: 'a', tls: true }, TWO[1]!] })
+    const balancer = balancerOf({ backends: [{ port: mute.port, id: 'a', tls: true, protocol: 'h1' }, other] })
     const answer = ask(await start(balancer))
     const peer = await mute.next()
     const pass = stopClock()
-    balancer.drain('b')
+    if (why === 'drains') balancer.drain('b')
     balancer.remove('a')
     pass(1_000)
     expect(balancer.removed).toMatchObject([{ id: 'a', connections: 1 }])
@@ -232,6 +235,19 @@ describe('add', () => {
     expect(await ask(port)).toMatch(/^HTTP\/1.1 503 /)
     expect(balancer.kill('a')).toBe(2)
     await idle(balancer)
+  })
+
+  it('lists a backend that comes back when its drain ends', async () => {
+    const backend = await Backend.start()
+    const options = { port: backend.port, id: 'a' }
+    const balancer = balancerOf({ backends: [options] })
+    await pair(await start(balancer), backend)
+    balancer.drain('a')
+    balancer.remove('a')
+    const ready: string[][] = []
+    balancer.on('ready', () => ready.push(balancer.backends.map(({ id }) => id)))
+    balancer.add(options)
+    expect(ready).toEqual([['a']])
   })
 
   it('is checked again if it was removed with open connections', async () => {

@@ -139,6 +139,14 @@ describe('a backend over TLS', () => {
     })
   })
 
+  test('is reached over the socket in its options', async () => {
+    const backend = await start()
+    await converse(
+      { port: 1, host, tls: { ca, servername: 'localhost', socket: net.connect(backend.port, host) } },
+      backend,
+    )
+  })
+
   test('causes a 502 if it does not speak TLS', async () => {
     const port = await listen(
       net.createServer((socket) => socket.on('error', () => undefined).end('HTTP/1.1 400 Bad Request\r\n\r\n')),

@@ -67,6 +67,11 @@ const VALUES: [name: string, make: () => unknown][] = [
   ['a function', () => () => undefined],
   ['an object without a prototype', () => Object.create(null)],
   ['an Error', () => new Error('plain')],
+  ['an Error whose code has no prototype', () => errorWith({ code: { value: Object.create(null) } })],
+  [
+    'an Error of OpenSSL whose code has no prototype',
+    () => errorWith({ library: { value: 'a' }, reason: { value: 'b' }, code: { value: Object.create(null) } }),
+  ],
   ['an Error whose stack is an object', () => errorWith({ stack: { value: {} } })],
   [
     'an Error whose name, code and message throw',
@@ -238,10 +243,11 @@ describe.each(['first', 'every'] as const)(
 
     test('and is printed safely if nobody listens', async () => {
       for (const [, make] of VALUES) {
-        const { port } = await startProxy(() => {
+        const odd = () => {
           throw make()
-        })
-        await talk(port)
+        }
+        for (const lookup of [odd, () => ({ connect: odd })])
+          await talk((await startProxy<Dest>({ requests, lookup })).port)
       }
       await turns(3)
     })
@@ -257,43 +263,39 @@ describe.each(['first', 'every'] as const)(
   },
 )
 
-/** What a stream's own method does with an error. */
-const PLACES: [name: string, make: (error: Error) => object][] = [
-  ['read throws', (error) => ({ read: () => raise(error) })],
+type Done = (error: Error) => void
+
+const failing = (options: object) => new Duplex({ read: () => undefined, write: accept, ...options })
+
+/** Streams that fail with an error, each in another way. */
+const STREAMS: [name: string, make: (error: Error) => Duplex][] = [
+  ['whose read throws', (error) => failing({ read: () => raise(error) })],
+  ['whose read rejects', (error) => failing({ read: () => Promise.reject(error) })],
+  ['whose write throws', (error) => failing({ write: () => raise(error) })],
+  ['whose write rejects', (error) => failing({ write: () => Promise.reject(error) })],
+  ['whose write fails', (error) => failing({ write: (_: unknown, __: unknown, done: Done) => done(error) })],
   [
-    'read destroys',
-    (error) => ({
-      read(this: Duplex) {
-        quietly(() => this.destroy(error))
-      },
-    }),
+    'whose write fails later',
+    (error) => failing({ write: (_: unknown, __: unknown, done: Done) => setImmediate(done, error) }),
   ],
-  ['write throws', (error) => ({ write: () => raise(error) })],
-  ['write calls back', (error) => ({ write: (_: unknown, __: unknown, done: (error: Error) => void) => done(error) })],
+  ['whose writev throws', (error) => failing({ write: undefined, writev: () => raise(error) })],
+  ['whose final throws', (error) => failing({ final: () => raise(error) })],
+  ['whose final rejects', (error) => failing({ final: () => Promise.reject(error) })],
+  ['whose final fails', (error) => failing({ final: (done: Done) => done(error) })],
+  ['whose destroy throws', (error) => failing({ write: () => raise(new Error('first')), destroy: () => raise(error) })],
   [
-    'write calls back later',
-    (error) => ({ write: (_: unknown, __: unknown, done: (error: Error) => void) => setImmediate(done, error) }),
+    'whose destroy fails',
+    (error) => failing({ write: () => raise(new Error('first')), destroy: (_: unknown, done: Done) => done(error) }),
   ],
-  ['writev throws', (error) => ({ writev: () => raise(error) })],
-  ['final throws', (error) => ({ write: accept, final: () => raise(error) })],
-  ['final calls back', (error) => ({ write: accept, final: (done: (error: Error) => void) => done(error) })],
+  ['whose construct throws', (error) => failing({ construct: () => raise(error) })],
+  ['whose construct fails', (error) => failing({ construct: (done: Done) => done(error) })],
+  ['whose construct fails later', (error) => failing({ construct: (done: Done) => setImmediate(done, error) })],
   [
-    'destroy throws',
-    (error) => ({
-      write() {
-        throw new Error('plain')
-      },
-      destroy: () => raise(error),
-    }),
-  ],
-  [
-    'destroy calls back',
-    (error) => ({
-      write() {
-        throw new Error('plain')
-      },
-      destroy: (_: unknown, done: (error: Error) => void) => done(error),
-    }),
+    'of a generator that throws',
+    (error) =>
+      Duplex.from(async function* () {
+        yield await Promise.reject(error)
+      }),
   ],
 ]
 
@@ -305,19 +307,10 @@ function accept(_: unknown, __: unknown, done: () => void): void {
   done()
 }
 
-function quietly(act: () => void): void {
-  try {
-    act()
-  } catch {
-    // Node failed on the error.
-  }
-}
-
 describe.each(['first', 'every'] as const)('a stream of a hook ends its connection only, requests: %s', (requests) => {
-  test.each(PLACES)('%s an odd Error', async (_, make) => {
-    for (const [name, odd] of ODD_ERRORS) {
-      const connect = () => new Duplex({ read: () => undefined, ...make(odd()) })
-      const { port, server } = await startProxy<Dest>({ requests, lookup: () => ({ connect }) })
+  test.each(STREAMS)('one %s', async (_, make) => {
+    for (const [name, odd] of [...ODD_ERRORS, ['an Error', () => new Error('plain')] as const]) {
+      const { port, server } = await startProxy<Dest>({ requests, lookup: () => ({ connect: () => make(odd()) }) })
       const watch = new Watch()
       await talk(port)
       await watch.until('close')
@@ -326,9 +319,21 @@ describe.each(['first', 'every'] as const)('a stream of a hook ends its connecti
     }
   })
 
-  test('a Readable of errback that fails with an odd Error', async () => {
+  test.each<[name: string, make: (error: Error) => Readable]>([
+    ['whose read throws', (error) => new Readable({ read: () => raise(error) })],
+    ['whose read rejects', (error) => new Readable({ read: (() => Promise.reject(error)) as () => void })],
+    [
+      'of a generator that throws',
+      (error) =>
+        Readable.from(
+          (async function* () {
+            yield await Promise.reject(error)
+          })(),
+        ),
+    ],
+  ])('a Readable of errback %s', async (_, make) => {
     for (const [name, odd] of ODD_ERRORS) {
-      const errback = () => new Readable({ read: () => raise(odd()) })
+      const errback = () => make(odd())
       const { port } = await startProxy<Dest>({ requests, lookup: () => undefined, errback })
       const watch = new Watch()
       await talk(port)

@@ -63,7 +63,7 @@ async function openOutput(path: string, say: Say): Promise<Output> {
   try {
     const file = await counted(open(path, 'a', MODE))
     // /dev/stdout may be a pipe that several workers write to.
-    const isFile = (await file.stat()).isFile()
+    const isFile = (await counted(file.stat())).isFile()
     return new Output(appending(file), say, { reader: 'the disk of the access log', limits: isFile ? FILE : PIPE })
   } catch (error) {
     throw new Error(`--log-file: cannot open ${path}: ${reasonOf(error)}`, { cause: error })

@@ -47,8 +47,8 @@ export interface Orders {
   drain(ms: number): void
   /** Applies an action to a backend, if the worker has one with that id. Returns the number of connections reset. */
   act(given: Action): number
-  /** Undefined if the worker has no backend with that id. */
-  details(id: string): BackendDetails | undefined
+  /** Null if the worker has no backend with that id. */
+  details(id: string): BackendDetails | null
   /** Undefined until the worker serves. */
   report(): Report | undefined
   /** The metrics of its process. */

@@ -86,8 +86,9 @@ export class Overview implements Controls, Workers {
 
   /** @throws {RangeError} if no worker has a backend with this id; {NoAnswer} if none of them answers */
   async details(id: string): Promise<BackendDetails> {
-    const found = await this.#fleet.askAll(this.#fleet.configured, 'details', id)
-    if (!found[0]) throw this.#has(id) ? new NoAnswer(NO_ANSWER) : unknown(id)
+    const answers = await this.#fleet.askAll(this.#fleet.configured, 'details', id)
+    const found = answers.filter((answer) => answer !== null)
+    if (!found[0]) throw answers.length === 0 && this.#has(id) ? new NoAnswer(NO_ANSWER) : unknown(id)
     const checks = found.flatMap((one) => one.checks)
     const transitions = found.flatMap((one) => one.transitions)
     return { id, pool: found[0].pool, checks: checks.sort(newestFirst), transitions: transitions.sort(newestFirst) }
@@ -115,7 +116,7 @@ export class Overview implements Controls, Workers {
     return this.backends.some((backend) => backend.id === id)
   }
 
-  /** @throws {NoAnswer} if there are workers, and none answers.. */
+  /** @throws {NoAnswer} if there are workers, and none answers */
   async #act(action: Action): Promise<number> {
     const counts = await this.#fleet.act(action)
     if (counts.length === 0 && this.#fleet.configured.length > 0)

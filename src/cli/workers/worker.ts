@@ -125,9 +125,9 @@ export class Worker {
     return 0
   }
 
-  #details(id: string): BackendDetails | undefined {
+  #details(id: string): BackendDetails | null {
     const pools = this.#service?.pools
-    if (!pools?.has(id)) return undefined
+    if (!pools?.has(id)) return null
     const { number: worker } = this.#identity
     const { checks, transitions, ...rest } = pools.details(id)
     const label = <T extends object>(entries: readonly T[]) => entries.map((entry) => ({ ...entry, worker }))

@@ -62,7 +62,7 @@ export function readOn(socket: net.Socket, done: Done): Done {
   return (error) => {
     if (!error || socket.destroyed || socket.readableEnded) return done(error)
     // The failed write consumed the reset. The reader gets an 'end' instead, which must become the error.
-    if (!isAfterEnd(error)) socket.prependOnceListener('end', () => socket.destroy(error))
+    socket.prependOnceListener('end', () => socket.destroy(isAfterEnd(error) ? undefined : error))
     const dropped: Dropped = { bytes: 0, timer: undefined }
     broken.set(socket, dropped)
     socket.once('close', () => clearTimeout(dropped.timer))
@@ -70,7 +70,10 @@ export function readOn(socket: net.Socket, done: Done): Done {
   }
 }
 
-/** Whether a write failed after the peer had ended its side. Linux then reports EPIPE in place of ECONNRESET. */
+/**
+ * Whether a write failed because the peer closed after its end. Linux reports EPIPE then, and ECONNRESET for a reset
+ * alone. The read of a Unix socket tells a reset by itself.
+ */
 function isAfterEnd({ code }: NodeJS.ErrnoException): boolean {
   return code === 'EPIPE' && process.platform === 'linux'
 }

@@ -94,9 +94,7 @@ export class Tunnel implements PumpEvents {
     // Its earlier bytes still pass modify and reach the client.
     if (this.#machine.state === 'Modifying') return
     if (this.#machine.state === 'AwaitingResponse') return this.#noResponse(cause)
-    if (this.#pump.down.state === 'open') {
-      return this.#context.failed(this.#hasLostClient ? 'CLIENT_GONE' : 'BACKEND_RESET', cause)
-    }
+    if (this.#pump.down.state === 'open') return this.#context.failed('BACKEND_RESET', cause)
     this.#gone ??= { cause }
     // Its last bytes still reach the client.
     this.#pump.up.discard()
@@ -105,7 +103,8 @@ export class Tunnel implements PumpEvents {
 
   /** The backend ended before its response head. If the client had ended first, that is the normal reaction. */
   #noResponse(cause?: unknown): void {
-    this.#context.failed(this.#pump.up.state === 'flushed' ? 'CLIENT_GONE' : 'NO_RESPONSE', cause)
+    const isAnswerToEnd = cause === undefined && this.#pump.up.state === 'flushed'
+    this.#context.failed(isAnswerToEnd ? 'CLIENT_GONE' : 'NO_RESPONSE', cause)
   }
 
   #readResponse(version: string): void {
@@ -183,13 +182,8 @@ export class Tunnel implements PumpEvents {
   }
 
   #over(): void {
-    if (this.#hasLostClient) this.#context.failed('CLIENT_GONE')
+    if (this.#hasClientLeft && !this.#hasAnswered) this.#context.failed('CLIENT_GONE')
     else this.#context.over()
-  }
-
-  /** The client left before the response. What the backend then does is its reaction, a reset too. */
-  get #hasLostClient(): boolean {
-    return this.#hasClientLeft && !this.#hasAnswered
   }
 
   /** Sets the shortest time-out that applies now. None runs during modify. */

@@ -244,6 +244,9 @@ describe('an early answer', () => {
         vi.advanceTimersByTime(10)
       }
       vi.advanceTimersByTime(5_000)
+      await client.ended()
+      await turns(5)
+      vi.advanceTimersByTime(5_000)
       await client.closed()
       await watch.until('close')
       expect(flood.sent).toBeLessThan(1 << 28)

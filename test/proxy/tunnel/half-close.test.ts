@@ -239,9 +239,8 @@ describe('a backend that answers before it has read the whole request', () => {
   }, 40_000)
 
   // Only Linux tells a reset after the end from a reset alone.
-  test.runIf(process.platform === 'linux')(
-    'ends, and resets before modify is done: the client is not reset',
-    async () => {
+  describe.runIf(process.platform === 'linux')('and ends, and resets before modify is done', () => {
+    async function arrange() {
       const watch = new Watch()
       const backend = await Backend.start()
       const [asked, done] = [deferred<void>(), deferred<void>()]
@@ -263,12 +262,27 @@ describe('a backend that answers before it has read the whole request', () => {
       }
       done.resolve()
       expect(await client.ended()).toBe(TOO_LARGE)
+      return { client, watch }
+    }
+
+    test('the client gets the answer, and is not reset if it ends', async () => {
+      const { client, watch } = await arrange()
       client.end()
       await watch.until('close')
       expect(client.error).toBeUndefined()
       expect(watch.codes).toEqual([])
-    },
-  )
+    })
+
+    test('a client that continues to send is reset after seconds', async () => {
+      const { client, watch } = await arrange()
+      const flood = new Flood(client.socket, 1 << 30)
+      await client.closed()
+      expect(client.error?.code).toMatch(/ECONNRESET|EPIPE/)
+      expect(flood.sent).toBeLessThan(256 * MIB)
+      await watch.until('close')
+      expect(watch.codes).toEqual(['BACKEND_RESET'])
+    })
+  })
 
   for (const [mode, modify] of MODIFIES) {
     test(`and ends its side, ${mode}: the client gets the answer, and its upload ends without a reset`, async () => {
