@@ -2,6 +2,7 @@ import net from 'node:net'
 import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
 import { type Announced, proxyHeader } from '../parser/index.ts'
+import { asError } from '../show.ts'
 import type { SocketTarget, StreamTarget } from './dest.ts'
 import { http2NotChosen } from './http2.ts'
 import type { Settings } from './options.ts'
@@ -127,17 +128,17 @@ export class Attempt {
     if (stream instanceof net.Socket && !(stream instanceof BackendSocket)) readOnWriteError(stream)
     this.#watch(stream)
     if (this.#settings.isIdle && stream instanceof net.Socket) stream.unref()
-    if (this.#target.tls && !this.#header) this.#shakeHands(stream)
-    else whenOpen(stream, this.#target, () => this.#opened(stream))
+    // Node may give a connecting socket another handle, which TLS over it would not survive.
+    whenOpen(stream, this.#target, () => this.#opened(stream))
   }
 
   #opened(stream: Duplex): void {
     if (this.#isOver) return
-    if (!this.#header) return this.#connected(stream)
     if (this.#target.tls) {
-      stream.write(this.#header)
+      if (this.#header) stream.write(this.#header)
       return this.#shakeHands(stream)
     }
+    if (!this.#header) return this.#connected(stream)
     // Other bytes written in this turn go out in the same packet.
     stream.cork()
     stream.write(this.#header)
@@ -158,13 +159,15 @@ export class Attempt {
     }
   }
 
-  #overTls(where: tls.ConnectionOptions, options: tls.ConnectionOptions): tls.TLSSocket {
+  #overTls(where: tls.ConnectionOptions, given: tls.ConnectionOptions): tls.TLSSocket {
     const sessions = this.#sessions
-    if (!sessions) return tls.connect({ ...where, ...options, ...HALF_OPEN })
+    const { checkServerIdentity: check } = given
+    const options = { ...where, ...given, ...HALF_OPEN, ...(check && { checkServerIdentity: safely(check) }) }
+    if (!sessions) return tls.connect(options)
     const key = keyOf(this.#target)
     const session = sessions.get(key)
     if (session) this.#resumed = key
-    const secure = tls.connect({ ...(session && { session }), ...where, ...options, ...HALF_OPEN })
+    const secure = tls.connect({ ...(session && { session }), ...options })
     return secure.on('session', (next) => sessions.put(key, next))
   }
 
@@ -208,6 +211,20 @@ function whereOf(target: SocketTarget): Where {
   if (target.kind === 'path') return { path: target.path }
   const { host, port } = target
   return net.isIP(host) === 0 ? { host, port, servername: host } : { host, port, autoSelectFamily: false }
+}
+
+type IdentityCheck = NonNullable<tls.ConnectionOptions['checkServerIdentity']>
+
+/** A user's check whose failures become the error of the handshake. Node would let them end the process. */
+function safely(check: IdentityCheck): IdentityCheck {
+  return (host, certificate) => {
+    try {
+      const error = check(host, certificate)
+      return error && asError(error)
+    } catch (cause) {
+      return asError(cause)
+    }
+  }
 }
 
 const HALF_OPEN: net.SocketConstructorOpts = { allowHalfOpen: true }

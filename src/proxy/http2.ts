@@ -3,27 +3,10 @@ import tls from 'node:tls'
 import type { Head } from '../parser/index.ts'
 import type { ProxyErrorCode } from './error.ts'
 import type { Settings } from './options.ts'
+import { offer } from './upgrade.ts'
 
 /** The only protocol that a backend is offered over TLS for an HTTP/2 connection. One list, so that keys are the same. */
 const H2 = ['h2']
-
-/** HTTP/2 as a protocol of Upgrade (RFC 7540 3.2). */
-const UPGRADE = /^h2c?(?:\/|$)/i
-
-/** Whether Upgrade with this protocol asks for HTTP/2: the hooks would not see its requests. */
-export function isHttp2Name(protocol: string): boolean {
-  return UPGRADE.test(protocol)
-}
-
-/** Removes HTTP/2 from Upgrade. The request is then served as HTTP/1.1 (RFC 9110 7.8). */
-export function withoutHttp2Upgrade(head: Head): void {
-  const offered = head.get('upgrade')?.split(',')
-  const kept = offered?.filter((protocol) => !isHttp2Name(protocol.trim()))
-  if (!kept || kept.length === offered!.length) return
-  if (kept.length === 0) head.delete('Upgrade')
-  else head.set('Upgrade', kept.join(',').trim())
-  head.delete('HTTP2-Settings')
-}
 
 /** Whether the client negotiated HTTP/2 during its TLS handshake (RFC 9113 3.2). It cannot read answers of HTTP/1. */
 export function hasNegotiatedHttp2(client: Duplex): boolean {
@@ -39,6 +22,12 @@ export function wrongProtocol(
   const hasNegotiated = hasNegotiatedHttp2(client)
   if (head.version !== 'HTTP/2.0') return hasNegotiated ? 'HTTP2_EXPECTED' : undefined
   return http2 === 'pass' || (http2 === 'alpn' && hasNegotiated) ? undefined : 'HTTP2_REFUSED'
+}
+
+/** Removes HTTP/2 from Upgrade. The request is then served as HTTP/1.1. */
+export function withoutHttp2(head: Head): void {
+  offer(head, true)
+  head.delete('HTTP2-Settings')
 }
 
 /** Offers HTTP/2 and nothing else: RFC 9113 3.2 requires that over TLS. */

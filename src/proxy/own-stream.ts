@@ -80,7 +80,9 @@ function catchFailures(stream: Readable): void {
   const end = stream.destroy
   // Node calls this with errors of constructors and generators too.
   stream.destroy = (cause, ...more) => Reflect.apply(end, stream, [cause && asError(cause), ...more])
-  for (const name of ['_read', '_write', '_writev', '_final', '_destroy']) {
+  // A Transform with another `_final` would flush twice.
+  const ofKind = typeof methods._transform === 'function' ? ['_transform', '_flush'] : ['_final']
+  for (const name of ['_read', '_write', '_writev', '_destroy', ...ofKind]) {
     const method = methods[name]
     if (typeof method === 'function') methods[name] = guarded(stream, name, method as Method)
   }
@@ -96,7 +98,12 @@ function guarded(stream: Readable, name: string, method: Method): Method {
       if (isCalledBack) done(toError(name, cause))
       else destroy(stream, toError(name, cause))
     }
-    if (isCalledBack) values[values.length - 1] = (cause: unknown) => (cause ? failed(cause) : done())
+    if (isCalledBack) {
+      values[values.length - 1] = (cause: unknown, ...more: unknown[]) => {
+        if (cause) failed(cause)
+        else done(cause, ...more)
+      }
+    }
     settle(
       () => Reflect.apply(method, stream, values),
       () => undefined,

@@ -1,7 +1,7 @@
 import { type BodyFraming, bodyOf, type Head } from '../parser/index.ts'
 import { isTunnel } from '../tunnel.ts'
 import { type Framing, framingOf } from './framing.ts'
-import { isHttp2Name } from './http2.ts'
+import { listOf, offer } from './upgrade.ts'
 
 /** The engine's decisions about a request with `requests: 'every'`, made from the received head. */
 export interface Plan {
@@ -54,9 +54,6 @@ const KEEP_ALIVE: readonly string[] = ['keep-alive']
 /** The options of a response that stay, and those of a 426. */
 const RESPONSE_OPTIONS: readonly string[] = ['close', 'keep-alive']
 const ADVICE_OPTIONS: readonly string[] = ['close', 'keep-alive', 'upgrade']
-const NO_PROTOCOLS: ReadonlySet<string> = new Set()
-/** RFC 9110 7.8: protocol = protocol-name ["/" protocol-version]. */
-const PROTOCOL = /^[!#$%&'*+\-.^_`|~\w]+(?:\/[!#$%&'*+\-.^_`|~\w]+)?$/
 
 /** RFC 9110 9.3.6: CONNECT has no body. */
 export function isConnectWithBody(head: Head): boolean {
@@ -192,18 +189,6 @@ function asksFor(schemes: string | undefined): boolean {
   return schemes !== undefined && LOGIN.test(schemes)
 }
 
-/** Returns the protocols to offer to the backend, and removes all others from Upgrade. */
-function offer(head: Head, mayUpgrade: boolean): ReadonlySet<string> {
-  const value = head.get('upgrade')
-  if (value === undefined) return NO_PROTOCOLS
-  const all = listOf(value)
-  const isList = all.every((name) => name === '' || PROTOCOL.test(name))
-  const kept = mayUpgrade && isList ? all.filter((name) => name !== '' && !isHttp2Name(name)) : []
-  if (kept.length === 0) head.delete('Upgrade')
-  else if (kept.length < all.length) head.set('Upgrade', kept.join(', '))
-  return new Set(kept.map((name) => name.toLowerCase()))
-}
-
 function dropNamed(head: Head, options: readonly string[]): void {
   for (const option of options) if (!NOT_FIELDS.has(option) && !KEPT.has(option)) head.delete(option)
   for (const name of ONE_HOP) head.delete(name)
@@ -237,8 +222,4 @@ function optionsOf(head: Head): readonly string[] {
   const value = head.get('connection')?.toLowerCase()
   if (value === undefined) return NO_OPTIONS
   return value === 'keep-alive' ? KEEP_ALIVE : listOf(value)
-}
-
-function listOf(value = ''): string[] {
-  return value.split(',').map((element) => element.trim())
 }

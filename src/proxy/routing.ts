@@ -7,7 +7,7 @@ import { EndWatch } from './end-watch.ts'
 import { type ProxyError, UNANSWERED } from './error.ts'
 import type { Exchanges } from './exchanges.ts'
 import { forBackend } from './host-header.ts'
-import { offeringHttp2, withoutHttp2Upgrade, wrongProtocol } from './http2.ts'
+import { offeringHttp2, withoutHttp2, wrongProtocol } from './http2.ts'
 import { connectInMemory } from './memory-socket.ts'
 import { adoptReadable } from './own-stream.ts'
 import type { Client } from './proxy-protocol/index.ts'
@@ -73,7 +73,7 @@ export class Routing {
     const { settings, failed } = this.#context
     const wrong = wrongProtocol(head, this.#socket, settings.http2)
     if (wrong) return failed(wrong)
-    if (settings.http2 !== 'pass') withoutHttp2Upgrade(head)
+    if (settings.http2 !== 'pass') withoutHttp2(head)
     const bytes = head.bytes()
     const isShown = settings.modify != null && head.version !== 'HTTP/2.0'
     // The bytes go back to the socket's buffer until the destination is known.

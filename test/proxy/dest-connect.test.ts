@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import net from 'node:net'
-import { Duplex, PassThrough } from 'node:stream'
+import { Duplex, PassThrough, Transform } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import type { Dest } from '../../src/index.ts'
 import { Backend, connect, deadPort, listen, ownHost } from '../helpers/net.ts'
@@ -63,6 +63,25 @@ describe('a Dest with connect()', () => {
       if (text.endsWith('body')) break
     }
     expect(text).toBe(`${GET}body`)
+  })
+
+  test('may return a Transform, which flushes once', async () => {
+    let flushes = 0
+    const transform = () =>
+      new Transform({
+        transform: (_chunk, _encoding, done) => done(),
+        flush(done) {
+          flushes++
+          done(null, OK)
+        },
+      })
+    const watch = new Watch()
+    const { port } = await startProxy(() => ({ connect: transform }))
+    const client = await connect(port)
+    client.end(GET)
+    expect(await client.ended()).toBe(OK)
+    await watch.until('close')
+    expect([flushes, watch.codes]).toEqual([1, []])
   })
 
   test('ends both sides of a stream in memory', async () => {

@@ -62,6 +62,10 @@ async function refused(dest: Dest): Promise<Error> {
   return watch.all('error')[0]!.error
 }
 
+function raise(error: Error): never {
+  throw error
+}
+
 describe('a backend over TLS', () => {
   const host = '127.0.0.1'
 
@@ -145,6 +149,41 @@ describe('a backend over TLS', () => {
       { port: 1, host, tls: { ca, servername: 'localhost', socket: net.connect(backend.port, host) } },
       backend,
     )
+  })
+
+  test('is reached if its first address refuses, however the socket is made', async () => {
+    const backend = await start({ port: 0, host: '127.0.0.1' })
+    const { port } = backend
+    const lookup: net.LookupFunction = (_, __, done) =>
+      done(
+        null,
+        [
+          { address: '::1', family: 6 },
+          { address: '127.0.0.1', family: 4 },
+        ] as never,
+        6,
+      )
+    const name = 'backend.test'
+    const dests: Dest[] = [
+      { port, host: name, tls: { ca, lookup } },
+      { port, host: name, tls: { ca, lookup, autoSelectFamily: true } as tls.ConnectionOptions },
+      { port, host: 'other.test', tls: { ca, lookup, host: name, servername: name } },
+      {
+        connect: () => net.connect({ port, host: name, lookup, autoSelectFamily: true }),
+        tls: { ca, servername: name },
+      },
+    ]
+    for (const dest of dests) await converse(dest, backend)
+  })
+
+  test.each([
+    ['throws', () => raise(Object.defineProperty(new Error(), 'message', { value: Symbol('odd') }))],
+    ['returns an odd Error', () => Object.defineProperty(new Error(), 'message', { value: Symbol('odd') })],
+  ])('causes a 502 if checkServerIdentity %s', async (_, checkServerIdentity) => {
+    const backend = await start()
+    expect(await refused({ port: backend.port, host: 'localhost', tls: { ca, checkServerIdentity } })).toMatchObject({
+      code: 'CONNECT_FAILED',
+    })
   })
 
   test('causes a 502 if it does not speak TLS', async () => {

@@ -340,6 +340,10 @@ test.for([
   ['refuse', 'H2C, websocket', 'Upgrade: websocket\r\n'],
   ['refuse', 'websocket', 'Upgrade: websocket\r\n'],
   ['alpn', 'h2', ''],
+  ['refuse', 'h2c\x85', ''],
+  ['refuse', 'foo, \x85h2c', ''],
+  ['refuse', 'h2c ,', ''],
+  ['refuse', 'h2c, , foo', 'Upgrade: foo\r\n'],
   ['pass', 'h2c', 'Upgrade: h2c\r\n'],
 ] as const)('with http2: %j, Upgrade: %s reaches the backend as %j', async ([http2, offered, expected]) => {
   const backend = await Backend.start()

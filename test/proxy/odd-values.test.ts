@@ -1,5 +1,5 @@
 import net from 'node:net'
-import { Duplex, PassThrough, Readable, Stream } from 'node:stream'
+import { Duplex, PassThrough, Readable, Stream, Transform } from 'node:stream'
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { type Dest, isExhausted, ProxyError } from '../../src/proxy/index.ts'
@@ -279,6 +279,9 @@ const STREAMS: [name: string, make: (error: Error) => Duplex][] = [
     (error) => failing({ write: (_: unknown, __: unknown, done: Done) => setImmediate(done, error) }),
   ],
   ['whose writev throws', (error) => failing({ write: undefined, writev: () => raise(error) })],
+  ['whose transform throws', (error) => new Transform({ transform: () => raise(error) })],
+  ['whose transform rejects', (error) => new Transform({ transform: () => Promise.reject(error) })],
+  ['whose flush rejects', (error) => new Transform({ transform: accept, flush: () => Promise.reject(error) })],
   ['whose final throws', (error) => failing({ final: () => raise(error) })],
   ['whose final rejects', (error) => failing({ final: () => Promise.reject(error) })],
   ['whose final fails', (error) => failing({ final: (done: Done) => done(error) })],
