@@ -215,7 +215,7 @@ export class BackendList {
     if (busy.length > 0) setTimeout(() => this.#abandonConnects(busy), LAST_CONNECTS_MS).unref()
   }
 
-  /** A removed backend has no health checks that would notice its loss. Its clients stay if no other backend takes them. */
+  /** A removed backend has no health checks that would notice its loss. Its clients stay if no other one takes new clients. */
   #abandonConnects(removed: readonly Backend[]): void {
     const others = [...this.backends].filter((one) => one.acceptsNew)
     for (const backend of removed) {

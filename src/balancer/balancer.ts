@@ -132,8 +132,8 @@ export class Balancer extends EventEmitter<BalancerEvents> {
   }
 
   /**
-   * Removes a backend by id. Its open connections stay open. Clients that it has not accepted within a second go to
-   * another one, if any takes them. A backend that came from the DNS stays removed until the DNS no longer returns it.
+   * Removes a backend by id. Its open connections stay open. Clients that it has not accepted within a second try
+   * another one, if any takes new clients. A backend that came from the DNS stays removed until the DNS no longer returns it.
    * The id of a DNS name, such as 'dns:app.internal:3000', removes all its backends.
    * @throws {RangeError} for an unknown id
    */
@@ -186,8 +186,8 @@ export class Balancer extends EventEmitter<BalancerEvents> {
 
   /**
    * Replaces all options. A backend with the same id, address, `tls`, `sendProxy` and `hostHeader` keeps its state,
-   * counters, connections, drain and weight. A DNS name keeps the backends it resolved to. Removed backends stay until
-   * the first new DNS name resolves.
+   * counters, connections, drain and weight. A DNS name keeps the backends it resolved to. If there are new names,
+   * removed backends stay until the first of them resolves.
    * @throws {TypeError} for an unknown or invalid option; nothing has changed then
    * @throws {Error} after `close()`
    */

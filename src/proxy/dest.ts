@@ -124,7 +124,7 @@ function tlsOptionsOf(tls: unknown, hostHeader: string | undefined): tls.Connect
   const servername = hostHeader === undefined ? undefined : serverNameOf(hostHeader)
   const options: tls.ConnectionOptions = { ...(servername !== undefined && { servername }), ...(tls as object) }
   const given: unknown = options.servername
-  if (given === undefined || typeof given === 'string') return options
+  if (given === undefined || given === null || typeof given === 'string') return options
   throw hookError(`dest.tls.servername: expected a string, got ${show(given, 100)}`)
 }
 

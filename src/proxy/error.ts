@@ -12,7 +12,7 @@ const FAILURES = {
   BAD_REQUEST_BODY: [400, 'the framing of the request body was refused'],
   HEAD_TIMEOUT: [408, 'the request head took longer than headTimeout'],
   NO_DESTINATION: [503, 'lookup returned no destination'],
-  LOOKUP_FAILED: [503, 'lookup threw, rejected, or returned a bad Response'],
+  LOOKUP_FAILED: [503, 'lookup threw, rejected, or returned a bad Dest or Response'],
   CONNECT_FAILED: [502, 'the backend could not be reached'],
   CONNECT_TIMEOUT: [504, 'the backend could not be reached within connectTimeout'],
   ERRBACK_FAILED: [undefined, 'errback threw, rejected, or returned a wrong value'],

@@ -251,16 +251,16 @@ describe('add', () => {
   })
 
   it('is checked again if it was removed with open connections', async () => {
-    const backend = await Backend.start()
+    const [backend, checks] = [await Backend.start(), await Backend.start()]
     const options = { port: backend.port, id: 'a' }
-    const balancer = balancerOf({ backends: [options], health: { interval: 5 } })
+    const balancer = balancerOf({ backends: [options], health: { interval: 5, port: checks.port } })
     const port = await start(balancer)
-    await backend.next()
+    await checks.next()
     await pair(port, backend)
     balancer.remove('a')
     balancer.add(options)
-    backend.reset()
-    await backend.next()
+    checks.reset()
+    await checks.next()
     expect(statusOf(balancer, 'a')).toMatchObject({ connections: 1, state: 'up' })
   })
 

@@ -78,7 +78,7 @@ describe('ProxyError', () => {
     const error = new ProxyError('LOOKUP_FAILED', 'lookup', 'a string')
     expect(error).toMatchObject({
       cause: 'a string',
-      message: 'LOOKUP_FAILED: lookup threw, rejected, or returned a bad Response',
+      message: 'LOOKUP_FAILED: lookup threw, rejected, or returned a bad Dest or Response',
     })
     for (const cause of [null, 0, false]) expect(new ProxyError('LOOKUP_FAILED', 'lookup', cause).cause).toBe(cause)
   })

@@ -220,34 +220,42 @@ test('does so byte by byte, for HEAD, over a Unix socket and behind a PROXY head
   expect(behind.service.counters).toMatchObject({ handshakeFailures: 1, accepted: 0 })
 })
 
-test('names the client of a PROXY header in a failed handshake, and counts none that sent nothing else', async () => {
-  const { port, said, service } = await startService({
-    tls: [save(certificate())],
-    proxyProtocol: ['127.0.0.1'],
-    limits: { headTimeout: 200 },
-  })
-  const from = (address: string) => `PROXY TCP4 ${address} 10.0.0.9 1000 443\r\n`
-  await endWith(port, from('10.0.0.1') + GET)
+const FROM = (address: string) => `PROXY TCP4 ${address} 10.0.0.9 1000 443\r\n`
+
+test('names the client of a PROXY header in a failed handshake', async () => {
+  const { port, said, service } = await startService({ tls: [save(certificate())], proxyProtocol: ['127.0.0.1'] })
+  await endWith(port, FROM('10.0.0.1') + GET)
+  const hello = await clientHello()
   const client = await connect(port)
-  client.write(Buffer.concat([Buffer.from(from('10.0.0.2')), await clientHello()]))
+  client.write(Buffer.concat([Buffer.from(FROM('10.0.0.2')), hello]))
   await client.untilLength(1)
   client.write(Buffer.from([21, 3, 3, 0, 2, 2, 48]))
   await over(client)
   const leaving = await connect(port)
-  leaving.write(Buffer.concat([Buffer.from(from('10.0.0.3')), Buffer.from('160301', 'hex')]))
+  leaving.write(Buffer.concat([Buffer.from(FROM('10.0.0.3')), Buffer.from('160301', 'hex')]))
   leaving.end()
   await over(leaving)
-  const silent = await connect(port)
-  silent.write(from('10.0.0.4'))
-  await over(silent)
   expect(said.all).toEqual([
-    `TLS handshake with 10.0.0.1 failed: the client sent plain HTTP`,
+    'TLS handshake with 10.0.0.1 failed: the client sent plain HTTP',
     expect.stringMatching(
       /^TLS handshake with 10\.0\.0\.2 failed: the client refused the certificate: unknown issuer /,
     ),
     'TLS handshake with 10.0.0.3 failed: the client closed the connection (ECONNRESET)',
   ])
   expect(service.counters).toMatchObject({ handshakeFailures: 3 })
+})
+
+test('does not count a client that sends nothing after its PROXY header', async () => {
+  const { port, said, service } = await startService({
+    tls: [save(certificate())],
+    proxyProtocol: ['127.0.0.1'],
+    limits: { headTimeout: 200 },
+  })
+  const silent = await connect(port)
+  silent.write(FROM('10.0.0.4'))
+  await over(silent)
+  expect(said.all).toEqual([])
+  expect(service.counters).toMatchObject({ handshakeFailures: 0 })
 })
 
 test('ends a stalled handshake', async () => {
