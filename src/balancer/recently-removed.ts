@@ -11,25 +11,38 @@ const OPERATED_MS = 5 * 60_000
 export class RecentlyRemoved {
   /** Those of the DNS. `since` is read from the monotonic clock (ms). */
   readonly #backends = new Map<string, { backend: Backend; since: number }>()
-  /** Those that may still have open connections. */
-  readonly #open = new Set<Backend>()
+  /** Those that may still have open connections, by id. Several of an id had different addresses. */
+  readonly #open = new Map<string, readonly Backend[]>()
 
   /** Those with open connections. */
-  get open(): Iterable<Backend> {
-    for (const backend of this.#open) if (backend.connections === 0) this.#open.delete(backend)
-    return this.#open
+  get open(): Backend[] {
+    return [...this.#open.keys()].flatMap((id) => this.#openOf(id))
   }
 
   add(backend: Backend): void {
     if (backend.settings.source !== undefined) this.#backends.set(backend.id, { backend, since: performance.now() })
-    if (backend.connections > 0) this.#open.add(backend)
+    if (backend.connections > 0) this.#open.set(backend.id, [...this.#openOf(backend.id), backend])
   }
 
   /** Removes and returns the backend that these settings describe, if it is here. */
   take(settings: BackendSettings): Backend | undefined {
-    const backend = this.#takeOfDns(settings) ?? this.#findOpen(settings)
-    if (backend) this.#open.delete(backend)
+    const { id } = settings
+    const open = this.#openOf(id)
+    const backend = this.#takeOfDns(settings) ?? open.find((one) => one.matches(settings))
+    if (open.length > 0)
+      this.#open.set(
+        id,
+        open.filter((one) => one !== backend),
+      )
     return backend
+  }
+
+  /** Those with an id that have open connections. Forgets others with that id. */
+  #openOf(id: string): readonly Backend[] {
+    const open = this.#open.get(id)?.filter(({ connections }) => connections > 0) ?? []
+    if (open.length > 0) this.#open.set(id, open)
+    else this.#open.delete(id)
+    return open
   }
 
   #takeOfDns(settings: BackendSettings): Backend | undefined {
@@ -37,11 +50,6 @@ export class RecentlyRemoved {
     if (!backend?.matches(settings)) return undefined
     this.#backends.delete(settings.id)
     return backend
-  }
-
-  #findOpen(settings: BackendSettings): Backend | undefined {
-    for (const backend of this.open) if (backend.matches(settings)) return backend
-    return undefined
   }
 
   /** Forgets backends without drain, operator's weight and connections, and those whose DNS source was removed. */
