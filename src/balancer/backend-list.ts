@@ -4,7 +4,7 @@ import { type BackendSettings, type DnsSourceSettings, isDnsSource, type Spec, t
 import { DnsSource } from './dns-source.ts'
 import type { Emit } from './events.ts'
 import type { BalancerSettings } from './options.ts'
-import { PROTOCOLS, type Protocol, speaks } from './protocol.ts'
+import { type Protocol, protocolsOf, speaks } from './protocol.ts'
 import { RecentlyRemoved } from './recently-removed.ts'
 import { stickyValues } from './sticky-value.ts'
 
@@ -60,6 +60,11 @@ export class BackendList {
   /** Whether a backend speaks a protocol, or one that a DNS name may bring. An empty list may get one later. */
   hasFor(protocol: Protocol): boolean {
     return this.#entries.length === 0 || this.#entries.some((entry) => speaks({ settings: entry }, protocol))
+  }
+
+  /** Whether a backend is in the list: it has not been removed or replaced. */
+  includes(backend: Backend): boolean {
+    return this.#backends.get(backend.id) === backend
   }
 
   /** A backend's sticky value; empty if it has just been removed. */
@@ -215,12 +220,14 @@ export class BackendList {
     if (busy.length > 0) setTimeout(() => this.#abandonConnects(busy), LAST_CONNECTS_MS).unref()
   }
 
-  /** A removed backend has no health checks that would notice its loss. Its clients stay if no other one takes new clients. */
+  /**
+   * A removed backend has no health checks that would notice its loss. Its clients stay if no other backend takes new
+   * clients of each protocol that it speaks.
+   */
   #abandonConnects(removed: readonly Backend[]): void {
     const others = [...this.backends].filter((one) => one.acceptsNew)
     for (const backend of removed) {
-      const protocols = PROTOCOLS.filter((protocol) => speaks(backend, protocol))
-      const isReplaceable = protocols.every((protocol) => others.some((one) => speaks(one, protocol)))
+      const isReplaceable = protocolsOf(backend).every((protocol) => others.some((one) => speaks(one, protocol)))
       if (isReplaceable && !this.includes(backend)) backend.abandonConnects(new Error('the backend was removed'))
     }
   }
@@ -250,15 +257,10 @@ export class BackendList {
     return wanted
   }
 
-  /** Whether a backend is in the list: it has not been removed or replaced. */
-  includes(backend: Backend): boolean {
-    return this.#backends.get(backend.id) === backend
-  }
-
   /** Whether at least half of the backends are left without this one, for clients of each protocol that it speaks. */
   #mayEject(backend: Backend): boolean {
     if (!this.includes(backend)) return false
-    return PROTOCOLS.filter((protocol) => speaks(backend, protocol)).every((protocol) => {
+    return protocolsOf(backend).every((protocol) => {
       const all = [...this.backends].filter((one) => speaks(one, protocol))
       const left = all.filter((one) => one !== backend && one.isAvailable && !one.isDraining)
       return 2 * left.length >= all.length

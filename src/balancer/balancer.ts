@@ -132,9 +132,9 @@ export class Balancer extends EventEmitter<BalancerEvents> {
   }
 
   /**
-   * Removes a backend by id. Its open connections stay open. Clients that it has not accepted within a second try
-   * another one, if any takes new clients. A backend that came from the DNS stays removed until the DNS no longer returns it.
-   * The id of a DNS name, such as 'dns:app.internal:3000', removes all its backends.
+   * Removes a backend by id. Its open connections stay open. Clients that it has not accepted within a second try another
+   * one, if any takes new clients. A backend that came from the DNS stays removed until the DNS no longer returns it. The
+   * id of a DNS name, such as 'dns:app.internal:3000', removes all its backends.
    * @throws {RangeError} for an unknown id
    */
   remove(id: string): void {

@@ -14,3 +14,8 @@ export function protocolOf({ version }: Pick<Head, 'version'>): Protocol {
 export function speaks({ settings }: { settings: { protocol: Protocol | 'both' } }, protocol: Protocol): boolean {
   return settings.protocol === 'both' || settings.protocol === protocol
 }
+
+/** The protocols that a backend speaks. */
+export function protocolsOf(backend: Parameters<typeof speaks>[0]): Protocol[] {
+  return PROTOCOLS.filter((protocol) => speaks(backend, protocol))
+}

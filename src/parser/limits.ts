@@ -7,8 +7,8 @@ export interface HeadLimits {
 }
 
 /**
- * Any head of up to 1000 fields that Node accepts by default fits: Node limits names and values to 16 KiB, and each field
- * adds 4 bytes of separators. Seven cookies of 4096 bytes, the longest that browsers keep, also fit.
+ * Any head of up to 1000 fields that Node accepts by default fits: Node limits names and values to 16 KiB, and each
+ * field adds 4 bytes of separators. Seven cookies of 4096 bytes, the longest that browsers keep, also fit.
  */
 export const DEFAULT_LIMITS: Readonly<Required<HeadLimits>> = { maxHeadBytes: 32_768, maxFields: 1000 }
 

@@ -105,7 +105,7 @@ export function readDest(value: unknown): Target | undefined {
 function hostOf({ host }: { [name: string]: unknown }): string {
   if (typeof host === 'string') return host
   if (host === undefined || host === null) return 'localhost'
-  throw hookError(`dest.host: expected a string, got ${show(host, 100)}`)
+  throw wrongValue('host', 'a string', host)
 }
 
 function transportOf(dest: { [name: string]: unknown }): Transport {
@@ -125,19 +125,23 @@ function tlsOptionsOf(tls: unknown, hostHeader: string | undefined): tls.Connect
   const options: tls.ConnectionOptions = { ...(servername !== undefined && { servername }), ...(tls as object) }
   const given: unknown = options.servername
   if (given === undefined || given === null || typeof given === 'string') return options
-  throw hookError(`dest.tls.servername: expected a string, got ${show(given, 100)}`)
+  throw wrongValue('tls.servername', 'a string', given)
 }
 
 /** @throws {TypeError} if it is no version of the PROXY protocol */
 function proxyVersionOf(sendProxy: unknown): ProxyVersion | undefined {
   if (sendProxy === undefined || sendProxy === 1 || sendProxy === 2) return sendProxy
-  throw hookError(`dest.sendProxy: expected 1 or 2, got ${show(sendProxy, 100)}`)
+  throw wrongValue('sendProxy', '1 or 2', sendProxy)
 }
 
 /** @throws {TypeError} if it is no Host: it would be sent as it is */
 function hostHeaderOf({ hostHeader }: { [name: string]: unknown }): string | undefined {
   if (HOST_HEADER.validate(hostHeader)) return hostHeader as string | undefined
-  throw hookError(`dest.hostHeader: expected ${HOST_HEADER.expected}, got ${show(hostHeader, 100)}`)
+  throw wrongValue('hostHeader', HOST_HEADER.expected, hostHeader)
+}
+
+function wrongValue(name: string, expected: string, value: unknown): TypeError {
+  return hookError(`dest.${name}: expected ${expected}, got ${show(value, 100)}`)
 }
 
 function isPort(port: unknown): port is number {

@@ -277,7 +277,6 @@ export class Exchange implements RequestSenderUser, DownloadEvents {
   #exchanged(persists: boolean): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#sender.stop()
     this.#context.exchanged(persists)
   }
 }

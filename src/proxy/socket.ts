@@ -1,6 +1,6 @@
 import net from 'node:net'
 import type { Duplex, Readable } from 'node:stream'
-import { asError, show } from '../show.ts'
+import { show } from '../show.ts'
 
 /** Formats a host and port as in a URL, with an IPv6 address in brackets (RFC 3986 3.2.2). */
 export function hostPort(host: string, port: number | undefined): string {
@@ -18,7 +18,7 @@ export function tune(socket: net.Socket, { noDelay }: { noDelay: boolean }): voi
 /** Destroys a stream. Never throws, even if the destroy() of a user's stream does. */
 export function destroy(stream: Readable, cause?: Error): void {
   try {
-    stream.destroy(cause && asError(cause))
+    stream.destroy(cause)
   } catch {
     // Nothing else can be done with the stream.
   }

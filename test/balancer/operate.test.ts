@@ -2,6 +2,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Balancer } from '../../src/balancer/index.ts'
 import { createServer } from '../../src/proxy/index.ts'
 import { Backend, connect, deadPort, listen, type Peer } from '../helpers/net.ts'
+import { stopClocks } from './health/support.ts'
 import {
   ask,
   balancerOf,
@@ -34,13 +35,6 @@ async function pair(port: number, backend: Backend): Promise<[client: Peer, upst
   const upstream = await backend.next()
   await upstream.until('\r\n\r\n')
   return [client, upstream]
-}
-
-/** Stops the timers of this process. The returned function lets `ms` pass. They run again after the test. */
-function stopClock(): (ms: number) => void {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
-  onTestFinished(() => void vi.useRealTimers())
-  return (ms) => void vi.advanceTimersByTime(ms)
 }
 
 describe('drain', () => {
@@ -143,11 +137,11 @@ describe('remove', () => {
     const port = await listen(createServer({ lookup: (head, by) => lookup(head, stickyOf('a'), by), errback }))
     const answer = ask(port)
     await mute.next()
-    const pass = stopClock()
+    stopClocks('setTimeout')
     balancer.remove('a')
-    pass(999)
+    vi.advanceTimersByTime(999)
     expect(balancer.removed).toMatchObject([{ id: 'a', connections: 1 }])
-    pass(1)
+    vi.advanceTimersByTime(1)
     expect(nameIn(await answer)).toBe('b')
     expect(balancer.removed).toEqual([])
   })
@@ -160,10 +154,10 @@ describe('remove', () => {
     const balancer = balancerOf({ backends: [{ port: mute.port, id: 'a', tls: true, protocol: 'h1' }, other] })
     const answer = ask(await start(balancer))
     const peer = await mute.next()
-    const pass = stopClock()
+    stopClocks('setTimeout')
     if (why === 'drains') balancer.drain('b')
     balancer.remove('a')
-    pass(1_000)
+    vi.advanceTimersByTime(1_000)
     expect(balancer.removed).toMatchObject([{ id: 'a', connections: 1 }])
     peer.reset()
     expect(await answer).toMatch(/^HTTP\/1.1 503 /)

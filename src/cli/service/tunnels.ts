@@ -1,6 +1,9 @@
 import type { Head } from '../../index.ts'
 
-/** Protocols of Upgrade with requests that nobody would read here (RFC 2817). The engine removes h2c, except with http2 'pass' and requests 'first'. */
+/**
+ * Protocols of Upgrade with requests that nobody would read here (RFC 2817). The engine removes h2c, except with http2
+ * 'pass' and requests 'first'.
+ */
 const REQUESTS_INSIDE = /(?:^|,)[ \t]*(?:tls|https?)(?:[/, \t]|$)/i
 
 /**
